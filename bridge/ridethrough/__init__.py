@@ -1,0 +1,1 @@
+"""Ridethrough: the bridge between power equipment and the systems that must know about it."""

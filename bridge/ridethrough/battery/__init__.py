@@ -1,0 +1,1 @@
+"""The battery system: strings, modules, thresholds, equalising, thermal runaway, health."""

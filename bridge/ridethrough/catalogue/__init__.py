@@ -1,0 +1,1 @@
+"""Which points, conditions and commands each kind of device has; data files and their reader."""

@@ -1,0 +1,1 @@
+"""One package per protocol served to building management."""

@@ -1,0 +1,1 @@
+"""One module per field protocol, and the owner of each port."""

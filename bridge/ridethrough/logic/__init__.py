@@ -1,0 +1,1 @@
+"""Pure functions and state machines: they take values and the time, and return values."""

@@ -1,0 +1,1 @@
+"""Physical models of power equipment, and simulators that speak the real protocols."""

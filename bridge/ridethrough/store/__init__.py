@@ -1,0 +1,1 @@
+"""Logs, history and identities behind SQLAlchemy."""

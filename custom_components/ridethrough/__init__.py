@@ -1,0 +1,1 @@
+"""The Ridethrough integration: a client of the bridge, and nothing else."""
