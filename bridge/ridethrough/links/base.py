@@ -1,0 +1,126 @@
+"""What every link is: an owned connection to field equipment that reports what it reads and performs commands."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from ..site import CommandError, CommandResult, Value
+
+type Points = Mapping[str, Value | None]
+type Conditions = Mapping[str, bool]
+
+
+class LinkError(Exception):
+    """The equipment cannot be reached or is not understood; the message says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUrl:
+    """Where a device is reached: `megatec:/dev/ttyUSB0?baud=2400`, `nut://host:3493/ups1`."""
+
+    scheme: str
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> LinkUrl:
+        """Take a URL apart. Raises ValueError with a sentence when it is none."""
+        parts = urlsplit(text)
+        if not parts.scheme:
+            raise ValueError(f"{text!r} is no link: it must start with a scheme, as in megatec:/dev/ttyUSB0")
+        if parts.username or parts.password:
+            raise ValueError("Put the user name and the password under username: and password:, not into the link")
+        return cls(parts.scheme, parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query)))
+
+    def __str__(self) -> str:
+        """The URL as a person would write it; it holds no secret."""
+        if not self.host:
+            return f"{self.scheme}:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{'' if self.port is None else f':{self.port}'}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a link needs to log in; never shown, never logged."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a device says of itself, and the commands it offers (catalogue keys)."""
+
+    manufacturer: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    firmware: str | None = None
+    commands: frozenset[str] = frozenset()
+
+
+class Report(Protocol):
+    """Where a link posts what it reads of one device. The link runner makes it."""
+
+    def identified(self, identity: Identity) -> None:
+        """The device has said who it is and what it can be asked to do."""
+
+    def status(self, points: Points, conditions: Conditions | None = None) -> None:
+        """Values read with every poll. Those not confirmed within the link's deadline become stale."""
+
+    def details(self, points: Points, conditions: Conditions | None = None) -> None:
+        """Values read rarely, such as ratings; they become stale after the link's slow deadline."""
+
+    def dropped(self, keys: list[str]) -> None:
+        """The device no longer mentions these points."""
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """Count an answer or a fault: answers, timeouts, malformed, refused. Shown as `link.<counter>`."""
+
+    def child(self, kind: str, number: str, name: str) -> Report:
+        """A device that belongs to this one, e.g. outlet 2; made when first asked for."""
+
+
+class Link(ABC):
+    """A connection to one UPS (or other device). Subclasses speak a protocol and decide nothing else."""
+
+    scheme: ClassVar[str]
+    """The scheme of its URLs."""
+    example: ClassVar[str]
+    """A URL to show in messages and help."""
+    deadline: float = 5.0
+    """Seconds after which an unconfirmed status value is stale."""
+    slow_deadline: float = 600.0
+    """The same for details."""
+
+    @abstractmethod
+    async def run(self, report: Report) -> None:
+        """Connect, and report for ever. Raises LinkError or OSError when the connection is lost.
+
+        The first call of `report.status` tells the runner that the connection is good.
+        """
+
+    @abstractmethod
+    async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None = None) -> CommandResult:
+        """Carry out a command of the catalogue; `child` is the number of a child device, e.g. `2` of outlet 2.
+
+        Raises CommandError (refused, no_answer, offline).
+        """
+
+
+__all__ = [
+    "CommandError",
+    "CommandResult",
+    "Conditions",
+    "Credentials",
+    "Identity",
+    "Link",
+    "LinkError",
+    "LinkUrl",
+    "Points",
+    "Report",
+]

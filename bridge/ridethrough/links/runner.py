@@ -1,0 +1,239 @@
+"""Keeps one link alive and turns what it reports into readings, conditions and the state of the connection."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+import logging
+import random
+
+from ..clock import Clock
+from ..site import CommandError, CommandResult, Commands, Device, DeviceId, Lane, Site, Source, Value
+from ..tasks import Backoff
+from .base import Conditions, Identity, Link, LinkError, Points
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class LinkState(StrEnum):
+    """States of a connection and their colours (manual M:2398)."""
+
+    INITIALISING = "initialising"
+    NEVER_CONNECTED = "never_connected"
+    """Blue: no answer since the start."""
+    CONNECTED = "connected"
+    """Green."""
+    LOST = "lost"
+    """Red: it was connected and is no longer."""
+    DISABLED = "disabled"
+    """Grey."""
+
+
+class LinkRunner:
+    """Owns one link: runs it, restarts it with back-off, and reports for it."""
+
+    def __init__(
+        self,
+        link: Link,
+        device: Device,
+        site: Site,
+        commands: Commands,
+        clock: Clock,
+        *,
+        granted: frozenset[str],
+        mint: Callable[[str], DeviceId],
+        backoff: Backoff | None = None,
+    ) -> None:
+        """`granted` are the command groups the configuration allows; `mint` gives a child's key its identity."""
+        self._link = link
+        self._site = site
+        self._commands = commands
+        self._clock = clock
+        self._granted = granted
+        self._mint = mint
+        self._backoff = backoff or Backoff(first=0.5, cap=15.0)
+        self._device = device.id
+        site.put(device)
+        self._link_lane = site.lane(device.id, None)
+        self._report = DeviceReport(self, device.id, None)
+        self._counters: dict[str, int] = {}
+        self._posted_counters = 0.0
+        self.state = LinkState.INITIALISING
+        self._reasons: set[str] = set()
+        self._post_state()
+
+    @property
+    def link(self) -> Link:
+        """The link that is run."""
+        return self._link
+
+    async def run(self) -> None:
+        """Keep the link connected for ever; never raises for what happens on the line."""
+        failures = 0
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self._link.run(self._report)
+            except (LinkError, OSError, TimeoutError) as error:
+                self._went(error)
+            except Exception:
+                self._went(None)
+                _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
+            else:
+                self._went(LinkError("the other end closed the connection"))
+            failures = 1 if self._clock.monotonic() - began > self._backoff.cap else failures + 1
+            await self._clock.sleep(self._backoff.delay(failures, random.random()))
+
+    def disable(self) -> None:
+        """The configuration has switched this device off: grey, and nothing is asked of it."""
+        self.state = LinkState.DISABLED
+        self._post_state()
+
+    # What the link reports
+
+    def good(self) -> None:
+        """The device answers."""
+        if self.state is LinkState.CONNECTED:
+            return
+        if self.state is LinkState.LOST or self._reasons:
+            _LOGGER.info("%s answers again", self._name)
+        self._reasons.clear()
+        self.state = LinkState.CONNECTED
+        self._post_state()
+
+    def count(self, counter: str, amount: int) -> None:
+        """Count, and publish the counters at most once in ten seconds: they are not worth a revision each."""
+        self._counters[counter] = self._counters.get(counter, 0) + amount
+        now = self._clock.monotonic()
+        if now - self._posted_counters >= 10.0:
+            self._posted_counters = now
+            self._post_counters()
+
+    def identified(self, device_id: DeviceId, identity: Identity) -> None:
+        """Keep what the device says of itself; offer the commands that are granted."""
+        device = self._site.devices[device_id]
+        catalogue = self._site.catalogue
+        offered = frozenset(
+            key
+            for key in identity.commands
+            if (row := catalogue.command(device.kind, key)) is not None and row.group in self._granted
+        )
+        self._site.put(
+            replace(
+                device,
+                manufacturer=identity.manufacturer or device.manufacturer,
+                model=identity.model or device.model,
+                serial=identity.serial or device.serial,
+                firmware=identity.firmware or device.firmware,
+                commands=offered,
+            )
+        )
+
+    def child(self, kind: str, number: str, name: str) -> DeviceReport:
+        """Make a child device with an identity of its own, and a report for it."""
+        parent = self._site.devices[self._device]
+        key = f"{parent.key}/{kind}-{number}"
+        device_id = self._mint(key)
+        if device_id not in self._site.devices:
+            self._site.put(Device(device_id, key, kind, name, parent=parent.id))
+        return DeviceReport(self, device_id, number)
+
+    # How it is done
+
+    @property
+    def _name(self) -> str:
+        device = self._site.devices.get(self._device)
+        return self._device if device is None else f"{device.name} ({device.key})"
+
+    def _went(self, error: Exception | None) -> None:
+        reason = str(error) or type(error).__name__
+        if self.state is LinkState.CONNECTED:
+            self.state = LinkState.LOST
+            _LOGGER.warning("%s is lost: %s", self._name, reason)
+        elif self.state is LinkState.INITIALISING:
+            self.state = LinkState.NEVER_CONNECTED
+            _LOGGER.warning("%s cannot be reached: %s", self._name, reason)
+        elif reason not in self._reasons:
+            _LOGGER.debug("%s still cannot be reached: %s", self._name, reason)
+        self._reasons.add(reason)
+        with self._site.transaction():
+            self._report.lost()
+            self._post_state()
+            self._post_counters()
+
+    def _post_state(self) -> None:
+        # A condition that the journal knows as raised stays so until the device answers.
+        known = self._site.conditions(self._device).get("communications_lost")
+        restored = known is not None and known.active and self.state is not LinkState.CONNECTED
+        self._link_lane.post(
+            {"link.state": str(self.state)},
+            {"communications_lost": self.state is LinkState.LOST or restored},
+        )
+
+    def _post_counters(self) -> None:
+        self._link_lane.post({f"link.{counter}": value for counter, value in self._counters.items()})
+
+    def lane(self, device: DeviceId, *, slow: bool) -> Lane:
+        """A writer's handle with the deadline of this link."""
+        return self._site.lane(device, self._link.slow_deadline if slow else self._link.deadline, Source.MEASURED)
+
+    def offer(self, device: DeviceId, number: str | None) -> None:
+        """Carry out commands given to this device."""
+
+        async def perform(command: str, arguments: Mapping[str, Value]) -> CommandResult:
+            if self.state is not LinkState.CONNECTED:
+                raise CommandError("offline", f"{self._name} cannot be reached at the moment.")
+            return await self._link.perform(command, arguments, number)
+
+        self._commands.offer(device, perform)
+
+
+class DeviceReport:
+    """Posts what a link reads of one device; implements `Report`."""
+
+    def __init__(self, runner: LinkRunner, device: DeviceId, number: str | None) -> None:
+        """Open the device's lanes and offer its commands."""
+        self._runner = runner
+        self._device = device
+        self._status = runner.lane(device, slow=False)
+        self._details = runner.lane(device, slow=True)
+        self._children: dict[tuple[str, str], DeviceReport] = {}
+        runner.offer(device, number)
+
+    def identified(self, identity: Identity) -> None:
+        """See `Report`."""
+        self._runner.identified(self._device, identity)
+
+    def status(self, points: Points, conditions: Conditions | None = None) -> None:
+        """See `Report`."""
+        self._status.post(points, conditions)
+        self._runner.good()
+
+    def details(self, points: Points, conditions: Conditions | None = None) -> None:
+        """See `Report`."""
+        self._details.post(points, conditions)
+
+    def dropped(self, keys: list[str]) -> None:
+        """See `Report`."""
+        self._status.drop(keys)
+        self._details.drop(keys)
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """See `Report`."""
+        self._runner.count(counter, amount)
+
+    def child(self, kind: str, number: str, name: str) -> DeviceReport:
+        """See `Report`."""
+        report = self._children.get((kind, number))
+        if report is None:
+            report = self._children[kind, number] = self._runner.child(kind, number, name)
+        return report
+
+    def lost(self) -> None:
+        """The link is gone: so is everything it had reported, children included."""
+        self._status.lost()
+        self._details.lost()
+        for report in self._children.values():
+            report.lost()
+
+
+__all__ = ["DeviceReport", "LinkRunner", "LinkState"]

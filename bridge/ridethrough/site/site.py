@@ -1,0 +1,360 @@
+"""The site: one writer, revisioned, observable. Cost is proportional to what changed."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+import logging
+
+from ..catalogue import Catalogue
+from ..clock import Clock
+from .device import Device
+from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
+
+_LOGGER = logging.getLogger(__name__)
+
+type Unsubscribe = Callable[[], None]
+type PointId = tuple[DeviceId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A condition was raised or cleared; what an event is made of."""
+
+    device: DeviceId
+    condition: str
+    active: bool
+    at: datetime
+
+
+@dataclass(slots=True)
+class Change:
+    """Everything that changed between two revisions, and nothing else."""
+
+    revision: int
+    points: dict[PointId, Reading] = field(default_factory=dict)
+    conditions: dict[PointId, ConditionState] = field(default_factory=dict)
+    devices: dict[DeviceId, Device | None] = field(default_factory=dict)
+    """Added or altered devices; `None` for one that was removed."""
+    edges: list[Edge] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything changed at all."""
+        return bool(self.points or self.conditions or self.devices)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """What a derivation may look at: the good values and the good conditions of one device."""
+
+    device: Device
+    values: Mapping[str, Value]
+    active: frozenset[str]
+    """Conditions that are known to be active."""
+    known: frozenset[str]
+    """Conditions that are known to be so or not so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a derivation worked out."""
+
+    points: Mapping[str, Value] = field(default_factory=dict)
+    conditions: Mapping[str, bool] = field(default_factory=dict)
+
+
+type Derivation = Callable[[DeviceView, float], Derived]
+
+
+class Lane:
+    """A writer's handle: the points of one device that one source refreshes together.
+
+    A point that is not confirmed within `deadline` seconds becomes stale; `lost()` marks all of them lost.
+    A `deadline` of None never expires (configured values).
+    """
+
+    def __init__(self, site: Site, device: DeviceId, deadline: float | None, source: Source) -> None:
+        """Use `Site.lane` instead."""
+        self._site = site
+        self.device = device
+        self.deadline = deadline
+        self.source = source
+        self.confirmed: OrderedDict[tuple[str, bool], float] = OrderedDict()
+        """(key, is a condition) to the monotonic time it was last confirmed, oldest first."""
+        self.keys: set[tuple[str, bool]] = set()
+
+    def post(
+        self,
+        points: Mapping[str, Value | None] | None = None,
+        conditions: Mapping[str, bool] | None = None,
+    ) -> None:
+        """Post what was read. A point whose value is None is one the device does not support."""
+        self._site._post(self, points or {}, conditions or {})
+
+    def lost(self) -> None:
+        """The source is gone: everything it had posted is lost until it is posted again."""
+        self._site._degrade(self, list(self.keys), Quality.LOST)
+
+    def drop(self, keys: list[str]) -> None:
+        """The source no longer mentions these points: they are stale at once."""
+        self._site._degrade(self, [(key, False) for key in keys if (key, False) in self.keys], Quality.STALE)
+
+
+class Site:
+    """The live state of all devices. Only this class changes it; everyone else observes."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        """Create an empty site."""
+        self.catalogue = catalogue
+        self._clock = clock
+        self.revision = 0
+        self._devices: dict[DeviceId, Device] = {}
+        self._readings: dict[DeviceId, dict[str, Reading]] = {}
+        self._conditions: dict[DeviceId, dict[str, ConditionState]] = {}
+        self._lanes: dict[DeviceId, list[Lane]] = {}
+        self._derivations: dict[DeviceId, list[tuple[Derivation, Lane]]] = {}
+        self._watchers: dict[PointId, list[Callable[[Reading], None]]] = {}
+        self._observers: list[Callable[[Change], None]] = []
+        self._open: Change | None = None
+        self._touched: dict[DeviceId, None] = {}
+        self.rejected: dict[str, int] = {}
+        """Keys that links posted but the catalogue does not know, with how often."""
+
+    # Reading
+
+    @property
+    def devices(self) -> Mapping[DeviceId, Device]:
+        """All devices by id."""
+        return self._devices
+
+    def device_by_key(self, key: str) -> Device | None:
+        """The device that the configuration calls `key`."""
+        return next((device for device in self._devices.values() if device.key == key), None)
+
+    def readings(self, device: DeviceId) -> Mapping[str, Reading]:
+        """All readings of a device by point key."""
+        return self._readings.get(device, {})
+
+    def reading(self, device: DeviceId, key: str) -> Reading | None:
+        """One reading, or None if the point has never been posted."""
+        return self._readings.get(device, {}).get(key)
+
+    def conditions(self, device: DeviceId) -> Mapping[str, ConditionState]:
+        """All conditions of a device by key."""
+        return self._conditions.get(device, {})
+
+    # Observing
+
+    def observe(self, observer: Callable[[Change], None]) -> Unsubscribe:
+        """Call `observer` with every change, once a revision. It must return quickly."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def watch(self, device: DeviceId, key: str, watcher: Callable[[Reading], None]) -> Unsubscribe:
+        """Call `watcher` when this one point changes."""
+        watchers = self._watchers.setdefault((device, key), [])
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher)
+
+    # Writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything posted within it one revision; nested transactions join the outer one."""
+        if self._open is not None:
+            yield
+            return
+        self._open = Change(self.revision + 1)
+        try:
+            yield
+        finally:
+            self._derive()
+            change, self._open = self._open, None
+            self._touched.clear()
+            if change:
+                self.revision = change.revision
+                self._notify(change)
+
+    def put(self, device: Device) -> None:
+        """Add a device or alter one; its points stay."""
+        if self._devices.get(device.id) == device:
+            return
+        self.catalogue.kind(device.kind)
+        with self.transaction():
+            self._devices[device.id] = device
+            self._readings.setdefault(device.id, {})
+            self._conditions.setdefault(device.id, {})
+            self._change.devices[device.id] = device
+
+    def remove(self, device_id: DeviceId) -> None:
+        """Remove a device and its children with all their points."""
+        for child in [device.id for device in self._devices.values() if device.parent == device_id]:
+            self.remove(child)
+        with self.transaction():
+            if self._devices.pop(device_id, None) is None:
+                return
+            for table in (self._readings, self._conditions, self._lanes, self._derivations):
+                table.pop(device_id, None)
+            self._touched.pop(device_id, None)
+            self._change.devices[device_id] = None
+
+    def lane(self, device: DeviceId, deadline: float | None, source: Source = Source.MEASURED) -> Lane:
+        """Open a writer's handle on a device; see `Lane`."""
+        lane = Lane(self, device, deadline, source)
+        self._lanes.setdefault(device, []).append(lane)
+        return lane
+
+    def derive(self, device: DeviceId, derivation: Derivation) -> None:
+        """Work out further points and conditions of a device whenever it changes, in the same revision."""
+        lane = Lane(self, device, None, Source.COMPUTED)
+        self._derivations.setdefault(device, []).append((derivation, lane))
+        with self.transaction():
+            self._touched[device] = None
+
+    def restore(self, device: DeviceId, condition: str, since: datetime) -> None:
+        """A condition that the journal knows as raised: active, but lost until a link confirms or clears it."""
+        with self.transaction():
+            state = ConditionState(True, Quality.LOST, since)
+            self._conditions.setdefault(device, {})[condition] = state
+            self._change.conditions[device, condition] = state
+
+    def expire(self) -> float | None:
+        """Mark what is older than its deadline as stale; seconds until the next could expire, or None."""
+        now = self._clock.monotonic()
+        following: float | None = None
+        with self.transaction():
+            for lanes in self._lanes.values():
+                for lane in lanes:
+                    if lane.deadline is None:
+                        continue
+                    old: list[tuple[str, bool]] = []
+                    for key, confirmed in lane.confirmed.items():
+                        left = confirmed + lane.deadline - now
+                        if left > 0:
+                            following = left if following is None else min(following, left)
+                            break
+                        old.append(key)
+                    if old:
+                        self._degrade(lane, old, Quality.STALE)
+        return following
+
+    # How it is done
+
+    @property
+    def _change(self) -> Change:
+        assert self._open is not None
+        return self._open
+
+    def _post(self, lane: Lane, points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> None:
+        device = self._devices.get(lane.device)
+        if device is None:
+            return
+        now, stamp = self._clock.monotonic(), self._clock.utc()
+        readings = self._readings[lane.device]
+        states = self._conditions[lane.device]
+        with self.transaction():
+            for key, value in points.items():
+                if self.catalogue.point(device.kind, key) is None:
+                    self.rejected[key] = self.rejected.get(key, 0) + 1
+                    continue
+                quality = Quality.UNSUPPORTED if value is None else Quality.GOOD
+                old = readings.get(key)
+                reading = Reading(value, quality, stamp, lane.source)
+                readings[key] = reading
+                self._confirm(lane, (key, False), now)
+                if old is None or old.value != value or old.quality is not quality or type(old.value) is not type(value):
+                    self._change.points[lane.device, key] = reading
+                    self._touched[lane.device] = None
+            for key, active in conditions.items():
+                if self.catalogue.condition(device.kind, key) is None:
+                    self.rejected[key] = self.rejected.get(key, 0) + 1
+                    continue
+                before = states.get(key)
+                self._confirm(lane, (key, True), now)
+                if before is not None and before.active is active and before.quality is Quality.GOOD:
+                    continue
+                flipped = active if before is None else before.active is not active
+                since = stamp if before is None or flipped else before.since
+                states[key] = ConditionState(active, Quality.GOOD, since)
+                self._change.conditions[lane.device, key] = states[key]
+                self._touched[lane.device] = None
+                if flipped:
+                    self._change.edges.append(Edge(lane.device, key, active, stamp))
+
+    @staticmethod
+    def _confirm(lane: Lane, key: tuple[str, bool], now: float) -> None:
+        lane.keys.add(key)
+        lane.confirmed[key] = now
+        lane.confirmed.move_to_end(key)
+
+    def _degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
+        if lane.device not in self._devices:
+            return
+        readings = self._readings[lane.device]
+        states = self._conditions[lane.device]
+        with self.transaction():
+            for key in keys:
+                lane.confirmed.pop(key, None)
+                name, is_condition = key
+                if is_condition:
+                    state = states[name]
+                    if state.quality is not quality:
+                        states[name] = replace(state, quality=quality)
+                        self._change.conditions[lane.device, name] = states[name]
+                        self._touched[lane.device] = None
+                    continue
+                reading = readings[name]
+                if reading.quality not in (quality, Quality.UNSUPPORTED):
+                    readings[name] = replace(reading, quality=quality)
+                    self._change.points[lane.device, name] = readings[name]
+                    self._touched[lane.device] = None
+
+    def _derive(self) -> None:
+        """Run the derivations of every touched device; what one posts does not touch it again."""
+        now = self._clock.monotonic()
+        for device_id in list(self._touched):
+            for derivation, lane in self._derivations.get(device_id, ()):
+                derived = derivation(self._view(device_id, lane), now)
+                self._post(lane, derived.points, derived.conditions)
+                given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
+                gone = [key for key in lane.keys if key not in given]
+                if gone:
+                    self._degrade(lane, gone, self._worst(device_id))
+
+    def _view(self, device_id: DeviceId, own: Lane) -> DeviceView:
+        values = {
+            key: reading.value
+            for key, reading in self._readings[device_id].items()
+            if reading.value is not None and reading.good and (key, False) not in own.keys
+        }
+        good = {
+            key: state
+            for key, state in self._conditions[device_id].items()
+            if state.quality is Quality.GOOD and (key, True) not in own.keys
+        }
+        return DeviceView(
+            self._devices[device_id],
+            values,
+            frozenset(key for key, state in good.items() if state.active),
+            frozenset(good),
+        )
+
+    def _worst(self, device_id: DeviceId) -> Quality:
+        qualities = {reading.quality for reading in self._readings[device_id].values()}
+        return Quality.LOST if Quality.LOST in qualities else Quality.STALE
+
+    def _notify(self, change: Change) -> None:
+        for point, reading in change.points.items():
+            for watcher in list(self._watchers.get(point, ())):
+                _guard(watcher, reading)
+        for observer in list(self._observers):
+            _guard(observer, change)
+
+
+def _guard[T](call: Callable[[T], None], argument: T) -> None:
+    """One failing observer must not keep the others from hearing of it."""
+    try:
+        call(argument)
+    except Exception:
+        _LOGGER.exception("An observer of the site failed")
