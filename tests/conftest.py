@@ -1,0 +1,26 @@
+"""What all tests share: the order they run in, and free use of sockets where processes really talk."""
+
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+ROOT = Path(__file__).parent.parent
+END_TO_END = ROOT / "tests" / "e2e"
+IN_HOME_ASSISTANT = ROOT / "tests" / "component"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put end-to-end tests last and on one worker: they measure time and start whole systems."""
+    for item in items:
+        if item.path.is_relative_to(END_TO_END):
+            item.add_marker("e2e")
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
+@pytest.fixture(autouse=True)
+def real_sockets(request: pytest.FixtureRequest) -> None:
+    """Lift the harness's ban on sockets, except for tests inside Home Assistant (they ask for `socket_enabled`)."""
+    if not request.path.is_relative_to(IN_HOME_ASSISTANT):
+        pytest_socket._remove_restrictions()

@@ -1,0 +1,109 @@
+"""What may not be in a commit, and what the lock must hold."""
+
+from functools import cache
+from importlib.metadata import version
+import json
+from pathlib import Path
+import re
+import shutil
+import subprocess
+
+from homeassistant import bootstrap, components
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LOCK = ROOT / "scripts" / "requirements.lock"
+LOCKED = re.compile(r"^([a-z0-9.-]+)==([^ ;]+)", re.MULTILINE)
+
+# Put together here, so that this file itself holds none of them.
+REGISTRY_HOST = re.compile("(debian|pythonhosted|pypi|npmjs)" + r"[.](org|com)")
+MACHINE_PATH = re.compile(
+    r"(^|[^A-Za-z0-9_.])/" + "(work|root|farm|home)/", re.MULTILINE
+)
+
+
+@cache
+def tracked_texts() -> dict[str, str]:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git clone")
+    # A clone that belongs to another user is still ours to read.
+    listed = subprocess.run(
+        [git, "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    texts = {}
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file():
+            try:
+                texts[name] = path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue  # pictures
+    return texts
+
+
+@pytest.mark.parametrize(
+    "forbidden", [REGISTRY_HOST, MACHINE_PATH], ids=["registry host", "machine path"]
+)
+def test_no_tracked_file_names(forbidden: re.Pattern[str]) -> None:
+    offenders = [
+        f"{name}: {match[0]!r}"
+        for name, text in tracked_texts().items()
+        if (match := forbidden.search(text))
+    ]
+    assert offenders == []
+
+
+def test_lock_names_no_address() -> None:
+    assert "://" not in LOCK.read_text(encoding="utf-8")
+
+
+def test_every_locked_package_has_hashes() -> None:
+    entries = re.split(r"\n(?=\S)", LOCK.read_text(encoding="utf-8").strip())
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_lock_satisfies_what_was_asked_for() -> None:
+    locked = dict(LOCKED.findall(LOCK.read_text(encoding="utf-8")))
+    asked = (
+        (ROOT / "scripts" / "requirements.in").read_text(encoding="utf-8").splitlines()
+    )
+    for line in asked:
+        if line and not line.startswith("#"):
+            wanted = Requirement(line)
+            assert wanted.specifier.contains(
+                locked[canonicalize_name(wanted.name)], prereleases=True
+            ), line
+
+
+def test_integrations_home_assistant_starts_by_itself_have_their_libraries() -> None:
+    folder = Path(components.__path__[0])
+    todo = {
+        "config",
+        "history",
+        "logbook",
+        "recorder",
+        "zeroconf",
+        *bootstrap.DEFAULT_INTEGRATIONS,
+    }
+    seen: set[str] = set()
+    missing = []
+    while todo:
+        seen.add(domain := todo.pop())
+        manifest = json.loads(
+            (folder / domain / "manifest.json").read_text(encoding="utf-8")
+        )
+        todo |= set(manifest.get("dependencies", [])) - seen
+        for requirement in map(Requirement, manifest.get("requirements", [])):
+            # Voice libraries are newer than asked for (scripts/requirements.in says why).
+            exact = requirement.name not in {"pymicro-vad", "pyspeex-noise"}
+            installed = version(requirement.name)
+            if exact and not requirement.specifier.contains(installed):
+                missing.append(f"{domain}: {requirement}, not {installed}")
+    assert missing == []
