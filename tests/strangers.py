@@ -4,7 +4,6 @@ from collections.abc import Callable
 import os
 from pathlib import Path
 import shutil
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ RECORDINGS = Path(os.environ.get("RIDETHROUGH_RECORDINGS") or _BESIDE_THE_REPOSI
 _ALSO_IN = ["/usr/sbin", "/sbin", "/usr/lib/nut", "/lib/nut"]
 
 
-def recorded(pattern: str) -> Callable[..., Any]:
+def recorded[**P, R](pattern: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Run a test once for each recording that matches, as its argument `recording`.
 
         @recorded("nut/*.dev")

@@ -19,9 +19,7 @@ LOCKED = re.compile(r"^([a-z0-9.-]+)==([^ ;]+)", re.MULTILINE)
 
 # Put together here, so that this file itself holds none of them.
 REGISTRY_HOST = re.compile("(debian|pythonhosted|pypi|npmjs)" + r"[.](org|com)")
-MACHINE_PATH = re.compile(
-    r"(^|[^A-Za-z0-9_.])/" + "(work|root|farm|home)/", re.MULTILINE
-)
+MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_.])/" + "(work|root|farm)/", re.MULTILINE)
 
 
 @cache
