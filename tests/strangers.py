@@ -23,9 +23,7 @@ def recorded[**P, R](pattern: str) -> Callable[[Callable[P, R]], Callable[P, R]]
     Without the recordings there is one test, skipped for that reason.
     """
     found = sorted(RECORDINGS.glob(pattern))
-    skip = pytest.mark.skip(
-        reason=f"no recordings {pattern} in {RECORDINGS}; RIDETHROUGH_RECORDINGS may say where"
-    )
+    skip = pytest.mark.skip(reason=f"no recordings {pattern} in {RECORDINGS}; RIDETHROUGH_RECORDINGS may say where")
     parameters = [pytest.param(path, id=path.stem) for path in found] or [
         pytest.param(RECORDINGS, id="none", marks=skip)
     ]
@@ -41,9 +39,7 @@ def peer(program: str) -> Path:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN])
     if found := shutil.which(program, path=path):
         return Path(found)
-    reason = (
-        f"the program {program} is not installed; scripts/setup --peers installs it"
-    )
+    reason = f"the program {program} is not installed; scripts/setup --peers installs it"
     if os.environ.get("RIDETHROUGH_REQUIRE_PEERS"):
         pytest.fail(reason)
     pytest.skip(reason)

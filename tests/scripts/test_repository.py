@@ -46,15 +46,9 @@ def tracked_texts() -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize(
-    "forbidden", [REGISTRY_HOST, MACHINE_PATH], ids=["registry host", "machine path"]
-)
+@pytest.mark.parametrize("forbidden", [REGISTRY_HOST, MACHINE_PATH], ids=["registry host", "machine path"])
 def test_no_tracked_file_names(forbidden: re.Pattern[str]) -> None:
-    offenders = [
-        f"{name}: {match[0]!r}"
-        for name, text in tracked_texts().items()
-        if (match := forbidden.search(text))
-    ]
+    offenders = [f"{name}: {match[0]!r}" for name, text in tracked_texts().items() if (match := forbidden.search(text))]
     assert offenders == []
 
 
@@ -69,15 +63,11 @@ def test_every_locked_package_has_hashes() -> None:
 
 def test_lock_satisfies_what_was_asked_for() -> None:
     locked = dict(LOCKED.findall(LOCK.read_text(encoding="utf-8")))
-    asked = (
-        (ROOT / "scripts" / "requirements.in").read_text(encoding="utf-8").splitlines()
-    )
+    asked = (ROOT / "scripts" / "requirements.in").read_text(encoding="utf-8").splitlines()
     for line in asked:
         if line and not line.startswith("#"):
             wanted = Requirement(line)
-            assert wanted.specifier.contains(
-                locked[canonicalize_name(wanted.name)], prereleases=True
-            ), line
+            assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)], prereleases=True), line
 
 
 def test_integrations_home_assistant_starts_by_itself_have_their_libraries() -> None:
@@ -94,9 +84,7 @@ def test_integrations_home_assistant_starts_by_itself_have_their_libraries() -> 
     missing = []
     while todo:
         seen.add(domain := todo.pop())
-        manifest = json.loads(
-            (folder / domain / "manifest.json").read_text(encoding="utf-8")
-        )
+        manifest = json.loads((folder / domain / "manifest.json").read_text(encoding="utf-8"))
         todo |= set(manifest.get("dependencies", [])) - seen
         for requirement in map(Requirement, manifest.get("requirements", [])):
             # Voice libraries are newer than asked for (scripts/requirements.in says why).

@@ -22,18 +22,14 @@ def cases(pattern: str) -> list[tuple[str, bool]]:
     return [(case.id, bool(case.marks)) for case in parametrize.args[1]]
 
 
-def test_each_recording_is_a_case(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_recording_is_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "RECORDINGS", tmp_path)
     for name in ("b.dev", "a.dev", "note.txt"):
         (tmp_path / name).touch()
     assert cases("*.dev") == [("a", False), ("b", False)]
 
 
-def test_without_recordings_one_case_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_recordings_one_case_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strangers, "RECORDINGS", tmp_path)
     assert cases("*.dev") == [("none", True)]
 
