@@ -109,17 +109,21 @@ def depletion(design: BatteryDesign, current: float, temperature: float, wear: W
     return current / present * share / 3600.0
 
 
+def charge_at(design: BatteryDesign, power: float, voltage: float, wear: Wear) -> float:
+    """Find the charge at which `power` watts pull the terminals down to `voltage`; it may lie outside 0–1."""
+    rest = voltage + power / voltage * resistance(design, wear)
+    return (rest / design.cells - EMPTY_CELL) / (FULL_CELL - EMPTY_CELL)
+
+
 def discharge(
     design: BatteryDesign, charge: float, power: float, temperature: float, wear: Wear, seconds: float
-) -> float | None:
-    """Charge after drawing `power` watts for a short time (midpoint rule); None when it cannot be drawn."""
+) -> float:
+    """Charge after drawing `power` watts for a short time (midpoint rule); unchanged if they cannot be drawn."""
     begin = draw(design, charge, power, wear)
     if begin is None:
-        return None
+        return charge
     middle = charge - depletion(design, begin.current, temperature, wear) * seconds / 2.0
-    half = draw(design, max(0.0, middle), power, wear)
-    if half is None:
-        return None
+    half = draw(design, max(0.0, middle), power, wear) or begin
     return max(0.0, charge - depletion(design, half.current, temperature, wear) * seconds)
 
 

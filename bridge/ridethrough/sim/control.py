@@ -67,10 +67,12 @@ class Control:
         async def respond(request: web.Request) -> web.Response:
             try:
                 act(json.loads(await request.read() or b"{}"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 return _bad(f"This is not JSON: {error}")
             except vol.Invalid as error:
                 return _bad(explain(error))
+            except OSError as error:  # the name of the line is taken
+                return _bad(str(error), status=409)
             return web.json_response(self._simulation.state())
 
         return respond
@@ -92,8 +94,8 @@ class Control:
         self._simulation.pause(paused=_PAUSE(data)["paused"])
 
 
-def _bad(message: str) -> web.Response:
-    return web.json_response({"error": message}, status=400)
+def _bad(message: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": message}, status=status)
 
 
 @asynccontextmanager

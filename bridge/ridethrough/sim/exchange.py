@@ -16,7 +16,7 @@ class Exchange:
     answer: str
     """As it went over the line, faults included; empty when there was none."""
     received_at: float
-    last_byte_at: float | None
+    t_last_byte: float | None
     """Right after the last byte was written; None when nothing (or not all) was sent."""
 
 
@@ -29,11 +29,11 @@ class Exchanges:
         self.count = 0
         """How many there have been."""
 
-    def add(self, request: bytes, answer: bytes, received_at: float, last_byte_at: float | None) -> None:
+    def add(self, request: bytes, answer: bytes, received_at: float, t_last_byte: float | None) -> None:
         """Remember one; bytes become text one to one (Latin-1)."""
         self.count += 1
         text = request.decode("latin-1"), answer.decode("latin-1")
-        self._kept.append(Exchange(self.count, *text, received_at, last_byte_at))
+        self._kept.append(Exchange(self.count, *text, received_at, t_last_byte))
 
     def after(self, number: int) -> list[Exchange]:
         """Those with a higher number, oldest first, as far as they are still kept."""

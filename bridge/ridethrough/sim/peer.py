@@ -100,8 +100,8 @@ class SerialPeer:
                 answer = spoil(answer, self.faults, self._chance)
                 if self.faults.echo:
                     answer = request + END + answer
-            last_byte_at = await self.line.write(answer)
-            self.exchanges.add(request, answer, received_at, last_byte_at)
+            t_last_byte = await self.line.write(answer)
+            self.exchanges.add(request, answer, received_at, t_last_byte)
 
     async def _flood(self) -> None:
         while True:

@@ -31,6 +31,7 @@ class PtyLine:
         self._name: Path | None = None
         self._housekeeping: asyncio.TimerHandle | None = None
         self._heard = False
+        self._plugs = 0
         self.lost_bytes = 0
         """Bytes that nobody fetched, so that the terminal took no more."""
 
@@ -58,6 +59,7 @@ class PtyLine:
         tty.setraw(slave)
         os.set_blocking(master, False)
         self._master, self._slave, self._name = master, slave, Path(os.ttyname(slave))
+        self._plugs += 1
         loop = asyncio.get_running_loop()
         loop.add_reader(master, self._read, master)
         self._housekeeping = loop.call_later(_QUIET, self._unlock)
@@ -88,14 +90,14 @@ class PtyLine:
 
         None when the line was unplugged meanwhile, or nobody fetches and bytes were lost.
         """
-        began, sent = time.monotonic(), 0
+        began, sent, plug = time.monotonic(), 0, self._plugs
         stamp: float | None = None
         while sent < len(data):
             due = len(data)
             if self._byte_time:
                 await asyncio.sleep(began + (sent + 1) * self._byte_time - time.monotonic())
                 due = min(len(data), max(sent + 1, int((time.monotonic() - began) / self._byte_time)))
-            if self._master is None:
+            if self._master is None or self._plugs != plug:
                 return None
             try:
                 taken = os.write(self._master, data[sent:due])

@@ -244,11 +244,23 @@ def is_alive(design: UpsDesign, state: UpsState, inputs: Inputs) -> bool:
     return state.output_on or inputs.mains_voltage > 0.5 * design.voltage
 
 
+def low_charge(design: UpsDesign, inputs: Inputs) -> float:
+    """Charge at which the battery is low while it feeds the present load: by its charge or by its voltage."""
+    voltage = design.low_cell * design.battery.cells
+    by_voltage = battery.charge_at(design.battery, battery_power(design, inputs), voltage, inputs.faults.wear)
+    return max(design.low_charge, by_voltage)
+
+
+def empty_charge(design: UpsDesign, inputs: Inputs) -> float:
+    """Charge at which it is cut off under the present load; above 1 when it cannot feed that load at all."""
+    voltage = design.cutoff_cell * design.battery.cells
+    by_voltage = battery.charge_at(design.battery, battery_power(design, inputs), voltage, inputs.faults.wear)
+    return max(0.0, by_voltage)
+
+
 def battery_low(design: UpsDesign, state: UpsState, inputs: Inputs) -> bool:
-    """Whether the battery is low: by its charge or, under load, by its voltage."""
-    if state.charge <= design.low_charge:
-        return True
-    return state.on_battery and battery_voltage(design, state, inputs) <= design.low_cell * design.battery.cells
+    """Whether the battery is low; while it rests, by its charge alone."""
+    return state.charge <= (low_charge(design, inputs) if state.on_battery else design.low_charge)
 
 
 def has_fault(design: UpsDesign, state: UpsState, inputs: Inputs) -> bool:
