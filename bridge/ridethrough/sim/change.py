@@ -1,6 +1,6 @@
 """What may be changed about a simulation while it runs: the same words in scenario files and in the control's JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import voluptuous as vol
@@ -35,6 +35,38 @@ class Change:
     plugged: bool | None = None
 
 
+type Check = Callable[[object], object]
+"""A validator: gives the value back, made proper, or raises vol.Invalid."""
+
+
+def section(rows: Mapping[str, Check], required: Collection[str] = ()) -> Callable[[object], dict[str, object]]:
+    """Make a validator: a mapping with no other keys than these. It tells everything that is wrong at once.
+
+    The words are our own, because whatever stands in for voluptuous has others.
+    """
+
+    def check(value: object) -> dict[str, object]:
+        permitted = ", ".join(rows)
+        if not isinstance(value, Mapping):
+            raise vol.Invalid(f"{value!r} must be a section with keys of its own; permitted: {permitted}")
+        errors = [vol.Invalid("is required", path=[key]) for key in required if key not in value]
+        checked = {}
+        for key, given in value.items():
+            if key not in rows:
+                errors.append(vol.Invalid(f"there is no such key; permitted: {permitted}", path=[key]))
+                continue
+            try:
+                checked[key] = rows[key](given)
+            except vol.Invalid as error:
+                error.prepend([key])
+                errors += complaints(error)
+        if errors:
+            raise vol.MultipleInvalid(errors)
+        return checked
+
+    return check
+
+
 def number(low: float, high: float) -> Callable[[object], float]:
     """Make a validator: a finite number within these limits; true and false are none."""
 
@@ -60,6 +92,18 @@ def text(value: object) -> str:
     return value.strip()
 
 
+def complaints(error: vol.Invalid) -> list[vol.Invalid]:
+    """Take apart what a validator has raised."""
+    return error.errors if isinstance(error, vol.MultipleInvalid) else [error]
+
+
+def explain(error: vol.Invalid) -> str:
+    """Say what is wrong, each with its place: `line.garble: 2 must be a number from 0 to 1`."""
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, complaint.path)), complaint.msg))) for complaint in complaints(error)
+    )
+
+
 def _mains(value: object) -> bool | float:
     if isinstance(value, bool):
         return value
@@ -73,49 +117,48 @@ def _stuck(value: object) -> float | None:
     return None if value is None else number(-1000.0, 1000.0)(value)
 
 
-SHARE = number(0.0, 1.0)
-FAULTS = {
-    "charger": flag,
-    "fan": flag,
-    "capacity": number(0.05, 1.5),
-    "resistance": number(0.1, 100.0),
-    "stuck": {vol.Optional(name): _stuck for name in GAUGES},
-}
-LINE = {
-    "garble": SHARE,
-    "truncate": SHARE,
-    "silent": flag,
-    "delay": number(0.0, LINE_DELAY),
-    "echo": flag,
-    "flood": flag,
-    "plugged": flag,
-}
-CHANGES = {
+_SHARE = number(0.0, 1.0)
+CHANGES: dict[str, Check] = {
     "mains": _mains,
     "frequency": number(0.0, 100.0),
     "load": number(0.0, 2.0),
     "ambient": number(-20.0, 80.0),
     "temperature": number(-20.0, 100.0),
-    "charge": SHARE,
+    "charge": _SHARE,
     "beeper": flag,
     "power": flag,
-    "fault": {vol.Optional(name): check for name, check in FAULTS.items()},
-    "line": {vol.Optional(name): check for name, check in LINE.items()},
+    "fault": section(
+        {
+            "charger": flag,
+            "fan": flag,
+            "capacity": number(0.05, 1.5),
+            "resistance": number(0.1, 100.0),
+            "stuck": section(dict.fromkeys(GAUGES, _stuck)),
+        }
+    ),
+    "line": section(
+        {
+            "garble": _SHARE,
+            "truncate": _SHARE,
+            "silent": flag,
+            "delay": number(0.0, LINE_DELAY),
+            "echo": flag,
+            "flood": flag,
+            "plugged": flag,
+        }
+    ),
 }
-CHANGE_ROWS = {vol.Optional(name): check for name, check in CHANGES.items()}
-"""For schemas that add keys of their own."""
-_SCHEMA = vol.Schema(CHANGE_ROWS)
-_PERMITTED = {"fault": tuple(FAULTS), "line": tuple(LINE), "stuck": GAUGES}
-"""By section; elsewhere what `CHANGES` says."""
+"""What can be changed, and to what."""
+_change = section(CHANGES)
 
 
 def parse_change(data: object) -> Change:
-    """Check what came as JSON. Raises vol.Invalid; `explain` makes a sentence of it."""
-    return change_from(_SCHEMA(data))
+    """Check what came as JSON or YAML. Raises vol.Invalid; `explain` makes a sentence of it."""
+    return change_from(_change(data))
 
 
 def change_from(checked: Mapping[str, object]) -> Change:
-    """Build a change from values that have passed a schema with `CHANGE_ROWS`; other keys are left alone."""
+    """Build a change from values that have been checked; keys that are not in `CHANGES` are left alone."""
     own = {name: value for name, value in checked.items() if name in CHANGES and name not in ("fault", "line")}
     faults = dict(_section(checked, "fault"))
     stuck = faults.pop("stuck", {})
@@ -139,22 +182,6 @@ def changed_faults(faults: Faults, change: Change) -> Faults:
 def changed_line(faults: LineFaults, change: Change) -> LineFaults:
     """Apply a change to the faults of the line."""
     return replace(faults, **change.line)  # type: ignore[arg-type] # the schema has checked each field
-
-
-def explain(error: vol.Invalid) -> str:
-    """Every complaint of a schema, each with the place it is about: `line.garble: 2 must be a number from 0 to 1`."""
-    complaints = error.errors if isinstance(error, vol.MultipleInvalid) else [error]
-    return "; ".join(_complaint(complaint) for complaint in complaints)
-
-
-def _complaint(error: vol.Invalid) -> str:
-    place = ".".join(str(part) for part in error.path)
-    said = error.msg
-    if said == "extra keys not allowed":
-        section = str(error.path[-2]) if len(error.path) > 1 else ""
-        permitted = _PERMITTED.get(section, tuple(CHANGES))
-        said = f"there is no such key; these can be changed: {', '.join(permitted)}"
-    return f"{place}: {said}" if place else said
 
 
 def _section(checked: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -16,14 +16,14 @@ import json
 from aiohttp import web
 import voluptuous as vol
 
-from .change import explain, flag, number, parse_change, text
+from .change import explain, flag, number, parse_change, section, text
 from .scenario import scenarios
 from .simulation import SPEEDS, Simulation
 
 _LARGEST = 65536
-_SPEED = vol.Schema({vol.Required("factor"): number(*SPEEDS)})
-_PAUSE = vol.Schema({vol.Optional("paused", default=True): flag})
-_SCENARIO = vol.Schema({vol.Required("name"): text})
+_speed = section({"factor": number(*SPEEDS)}, required=["factor"])
+_pause = section({"paused": flag})
+_scenario = section({"name": text}, required=["name"])
 
 
 class Control:
@@ -42,9 +42,9 @@ class Control:
                 web.get("/state", self._state),
                 web.get("/exchanges", self._exchanges),
                 web.post("/set", self._posted(self._set)),
-                web.post("/scenario", self._posted(self._scenario)),
-                web.post("/speed", self._posted(self._speed)),
-                web.post("/pause", self._posted(self._pause)),
+                web.post("/scenario", self._posted(self._play)),
+                web.post("/speed", self._posted(self._hasten)),
+                web.post("/pause", self._posted(self._hold)),
             ]
         )
         return application
@@ -80,18 +80,20 @@ class Control:
     def _set(self, data: object) -> None:
         self._simulation.apply(parse_change(data))
 
-    def _scenario(self, data: object) -> None:
-        name = _SCENARIO(data)["name"]
+    def _play(self, data: object) -> None:
+        name = str(_scenario(data)["name"])
         known = scenarios() | self._own
         if name not in known:
-            raise vol.Invalid(f"name: there is no scenario {name!r}; there are {', '.join(known)}")
+            raise vol.Invalid(f"there is no scenario {name!r}; there are {', '.join(known)}", path=["name"])
         self._simulation.play(known[name])
 
-    def _speed(self, data: object) -> None:
-        self._simulation.speed = _SPEED(data)["factor"]
+    def _hasten(self, data: object) -> None:
+        factor = _speed(data)["factor"]
+        assert isinstance(factor, float)
+        self._simulation.speed = factor
 
-    def _pause(self, data: object) -> None:
-        self._simulation.pause(paused=_PAUSE(data)["paused"])
+    def _hold(self, data: object) -> None:
+        self._simulation.pause(paused=bool(_pause(data).get("paused", True)))
 
 
 def _bad(message: str, status: int = 400) -> web.Response:

@@ -33,6 +33,8 @@ class SerialPeer:
         self.line = PtyLine(self._take, link=link, baud=baud)
         self.faults: LineFaults = SOUND
         self.exchanges = Exchanges()
+        self.requests = 0
+        """Requests taken up."""
         self.ignored = 0
         """Requests that came while too many waited, or that were too long."""
         self._chance = Random(seed)
@@ -89,9 +91,11 @@ class SerialPeer:
     async def _serve(self) -> None:
         while True:
             request, received_at = await self._waiting.get()
+            plug = self.line.plugs
+            self.requests += 1
             # The request takes its time on the wire, too.
             await asyncio.sleep(self.line.line_time(len(request) + len(END)) + self.faults.delay)
-            if not self.line.plugged:
+            if not self.line.plugged or self.line.plugs != plug:
                 continue
             answer = self._answer(request)
             if self.faults.silent:

@@ -31,7 +31,8 @@ class PtyLine:
         self._name: Path | None = None
         self._housekeeping: asyncio.TimerHandle | None = None
         self._heard = False
-        self._plugs = 0
+        self.plugs = 0
+        """How often it has been plugged in; what was under way at an earlier time is lost."""
         self.lost_bytes = 0
         """Bytes that nobody fetched, so that the terminal took no more."""
 
@@ -59,10 +60,10 @@ class PtyLine:
         tty.setraw(slave)
         os.set_blocking(master, False)
         self._master, self._slave, self._name = master, slave, Path(os.ttyname(slave))
-        self._plugs += 1
+        self.plugs += 1
         loop = asyncio.get_running_loop()
         loop.add_reader(master, self._read, master)
-        self._housekeeping = loop.call_later(_QUIET, self._unlock)
+        self._housekeeping = loop.call_later(_QUIET, self._unlock, slave)
         if self._link is not None:
             try:
                 self._point(self._link, self._name)
@@ -72,11 +73,10 @@ class PtyLine:
 
     def unplug(self) -> None:
         """Hang up: clients see the end of the line, and the name is gone."""
-        if self._master is None or self._slave is None:
+        if self._master is None or self._slave is None or self._housekeeping is None:
             return
         asyncio.get_running_loop().remove_reader(self._master)
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        self._housekeeping.cancel()
         if self._link is not None:
             with contextlib.suppress(OSError):
                 if self._link.readlink() == self._name:
@@ -90,14 +90,14 @@ class PtyLine:
 
         None when the line was unplugged meanwhile, or nobody fetches and bytes were lost.
         """
-        began, sent, plug = time.monotonic(), 0, self._plugs
+        began, sent, plug = time.monotonic(), 0, self.plugs
         stamp: float | None = None
         while sent < len(data):
             due = len(data)
             if self._byte_time:
                 await asyncio.sleep(began + (sent + 1) * self._byte_time - time.monotonic())
                 due = min(len(data), max(sent + 1, int((time.monotonic() - began) / self._byte_time)))
-            if self._master is None or self._plugs != plug:
+            if self._master is None or self.plugs != plug:
                 return None
             try:
                 taken = os.write(self._master, data[sent:due])
@@ -118,16 +118,14 @@ class PtyLine:
     def _read(self, master: int) -> None:
         try:
             data = os.read(master, 4096)
-        except BlockingIOError:
+        except BlockingIOError:  # the client has taken its bytes back (tcflush)
             return
         self._heard = True
         self._received(data)
 
-    def _unlock(self) -> None:
+    def _unlock(self, slave: int) -> None:
         """Lift TIOCEXCL, which outlives its setter because this end keeps the terminal open."""
-        if self._slave is None:
-            return
         if not self._heard:
-            fcntl.ioctl(self._slave, termios.TIOCNXCL)
+            fcntl.ioctl(slave, termios.TIOCNXCL)
         self._heard = False
-        self._housekeeping = asyncio.get_running_loop().call_later(_QUIET, self._unlock)
+        self._housekeeping = asyncio.get_running_loop().call_later(_QUIET, self._unlock, slave)

@@ -83,7 +83,7 @@ async def simulate(options: SimulateOptions, out: TextIO = sys.stdout) -> None:
     )
     simulation.open()
     async with AsyncExitStack() as stack:
-        stack.callback(simulation.peer.close)
+        stack.callback(simulation.close)
         control = "no control"
         if options.control is not None:
             control = f"control {await stack.enter_async_context(serve_control(simulation, *options.control))}"

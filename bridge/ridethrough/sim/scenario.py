@@ -1,16 +1,15 @@
 """Scenarios: what happens to a simulated UPS, and when. YAML files; some come with the package."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 import voluptuous as vol
 
-from .change import CHANGE_ROWS, Change, change_from, explain, number, text
+from .change import CHANGES, Change, change_from, complaints, explain, number, parse_change, section, text
 
 _LONGEST = 30.0 * 86400.0
 SUFFIX = ".yaml"
@@ -53,13 +52,36 @@ class Scenario:
 
 STEADY = Scenario("steady", "Nothing happens.")
 
-_SCHEMA = vol.Schema(
-    {
-        vol.Required("description"): text,
-        vol.Optional("initial", default=dict): CHANGE_ROWS,
-        vol.Optional("timeline", default=list): [{vol.Required("at"): number(0.0, _LONGEST), **CHANGE_ROWS}],
-        vol.Optional("repeat"): number(0.1, _LONGEST),
-    }
+_moment = section({"at": number(0.0, _LONGEST), **CHANGES}, required=["at"])
+
+
+def _timeline(value: object) -> list[Moment]:
+    if not isinstance(value, list):
+        raise vol.Invalid(f"{value!r} must be a list of moments, each with at: and what changes")
+    moments: list[Moment] = []
+    errors: list[vol.Invalid] = []
+    for index, item in enumerate(value):
+        try:
+            checked = _moment(item)
+        except vol.Invalid as error:
+            error.prepend([index])
+            errors += complaints(error)
+            continue
+        at = checked["at"]
+        assert isinstance(at, float)
+        if moments and at < moments[-1].at:
+            errors.append(
+                vol.Invalid(f"{at:g} comes after {moments[-1].at:g}; keep the order of time", path=[index, "at"])
+            )
+        moments.append(Moment(at, change_from(checked)))
+    if errors:
+        raise vol.MultipleInvalid(errors)
+    return moments
+
+
+_scenario = section(
+    {"description": text, "initial": parse_change, "timeline": _timeline, "repeat": number(0.1, _LONGEST)},
+    required=["description"],
 )
 
 
@@ -97,20 +119,19 @@ def parse(content: str, name: str, source: str) -> Scenario:
     except YAMLError as error:
         raise ScenarioError(f"{source}: not YAML: {error}") from error
     try:
-        checked = _SCHEMA(data)
-    except vol.MultipleInvalid as error:
-        raise ScenarioError("\n".join(f"{source}:{_line(data, e.path)}: {explain(e)}" for e in error.errors)) from error
-    timeline = tuple(Moment(row["at"], change_from(row)) for row in checked["timeline"])
-    for index, (before, after) in enumerate(pairwise(timeline), start=1):
-        if after.at < before.at:
-            line = _line(data, ["timeline", index])
-            raise ScenarioError(f"{source}:{line}: at {after.at:g} comes after {before.at:g}; keep the order of time")
-    repeat = checked.get("repeat")
-    if repeat is not None and timeline and repeat < timeline[-1].at:
-        raise ScenarioError(
-            f"{source}:{_line(data, ['repeat'])}: repeat: {repeat:g} ends before the last moment, {timeline[-1].at:g}"
-        )
-    return Scenario(name, checked["description"], change_from(checked["initial"]), timeline, repeat)
+        return _build(name, _scenario(data))
+    except vol.Invalid as error:
+        said = (f"{source}:{_line(data, each.path)}: {explain(each)}" for each in complaints(error))
+        raise ScenarioError("\n".join(said)) from error
+
+
+def _build(name: str, checked: Mapping[str, object]) -> Scenario:
+    scenario = Scenario(name, **checked)  # type: ignore[arg-type] # each has been checked
+    scenario = replace(scenario, timeline=tuple(scenario.timeline))
+    if scenario.repeat is not None and scenario.timeline and scenario.repeat < scenario.timeline[-1].at:
+        last = scenario.timeline[-1].at
+        raise vol.Invalid(f"{scenario.repeat:g} ends before the last moment, {last:g}", path=["repeat"])
+    return scenario
 
 
 def _line(data: object, path: Sequence[object]) -> int:

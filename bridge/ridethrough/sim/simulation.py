@@ -69,6 +69,10 @@ class Simulation:
         """Offer the line (`run` does it, too). Raises OSError when its name is taken."""
         self.peer.open()
 
+    def close(self) -> None:
+        """Take the line away (`run` does it when it ends)."""
+        self.peer.close()
+
     async def run(self) -> None:
         """Serve the line and play the scenario until cancelled; the line's name is gone then."""
         self.open()
@@ -77,7 +81,7 @@ class Simulation:
                 tasks.create_task(self.peer.run())
                 tasks.create_task(self._play())
         finally:
-            self.peer.close()
+            self.close()
 
     def play(self, scenario: Scenario) -> None:
         """Begin a scenario with a fresh UPS on a sound line."""

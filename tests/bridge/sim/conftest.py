@@ -60,6 +60,7 @@ class Bench:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            simulation.close()  # a task that is cancelled before it has begun cleans nothing up
 
     async def ask(self, request: bytes, timeout: float = 1.0) -> bytes:
         """Come, ask once and go."""

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 import asyncio
 from io import StringIO
+import os
 from pathlib import Path
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 from aiohttp import ClientSession
 import pytest
 
+import ridethrough
 from ridethrough.sim import (
     DESIGNS,
     ScenarioError,
@@ -25,6 +27,8 @@ from ridethrough.sim import (
 from ridethrough.sim.change import Change
 
 from .conftest import Bench, client
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(ridethrough.__file__).parents[1])}
 
 
 def parsed(*arguments: str) -> SimulateOptions:
@@ -149,7 +153,7 @@ def test_an_hour_costs_well_under_a_second() -> None:
 async def test_as_a_process_it_serves_until_sigterm_and_cleans_up(tmp_path: Path) -> None:
     link = tmp_path / "ups"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ridethrough.sim", "--port", str(link), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "ridethrough.sim", "--port", str(link), env=ENVIRONMENT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     assert (await process.stdout.readline()).decode().startswith(f"megatec on {link}")
@@ -161,8 +165,23 @@ async def test_as_a_process_it_serves_until_sigterm_and_cleans_up(tmp_path: Path
 
 async def test_as_a_process_it_says_what_is_wrong_and_fails(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ridethrough.sim", "--scenario", "outrage", stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "ridethrough.sim",
+        "--scenario",
+        "outrage",
+        env=ENVIRONMENT,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, complaint = await process.communicate()
     assert process.returncode == 1
     assert complaint.decode().startswith("There is no scenario 'outrage'; there are flapping")
+
+
+async def test_as_a_process_it_lists_and_ends() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ridethrough.sim", "--list", env=ENVIRONMENT, stdout=asyncio.subprocess.PIPE
+    )
+    listed, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"flapping" in listed
