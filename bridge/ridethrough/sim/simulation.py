@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+import logging
 from math import isfinite
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from .megatec import Megatec
 from .peer import SerialPeer
 from .scenario import STEADY, Moment, Scenario
 from .unit import Unit
-from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, mains_supply, press_power
+from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, is_sounding, mains_supply, press_power
+
+_LOGGER = logging.getLogger(__name__)
 
 type Json = str | float | bool | list[Json] | dict[str, Json] | None
 
@@ -107,7 +110,10 @@ class Simulation:
         while self._next is not None and self._next.at <= end:
             self.unit.advance(max(0.0, self._next.at - self._time))
             self._time = self._next.at
-            self._change(self._next.change)
+            try:
+                self._change(self._next.change)
+            except OSError as error:
+                _LOGGER.warning("The line stays unplugged, %g s into %s: %s", self._time, self.scenario.name, error)
             self._next = next(self._moments, None)
         self.unit.advance(max(0.0, end - self._time))
         self._time = end
@@ -153,6 +159,7 @@ class Simulation:
             "shutdown_in": state.shutdown_in,
             "restore_in": state.restore_in,
             "beeper": state.beeper,
+            "sounding": is_sounding(design, state, inputs),
             "gauges": asdict(gauges(design, state, inputs)),
             "faults": {
                 "charger": inputs.faults.charger,

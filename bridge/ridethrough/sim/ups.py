@@ -274,6 +274,14 @@ def has_fault(design: UpsDesign, state: UpsState, inputs: Inputs) -> bool:
     )
 
 
+def is_sounding(design: UpsDesign, state: UpsState, inputs: Inputs) -> bool:
+    """Whether the beeper can be heard: on battery (but not in a test), overloaded or failed, unless it is muted."""
+    overloaded = state.output_on and inputs.load > 1.0
+    outage = state.on_battery and state.test is None
+    reason = outage or overloaded or has_fault(design, state, inputs)
+    return state.beeper and is_alive(design, state, inputs) and reason
+
+
 def output_voltage(design: UpsDesign, state: UpsState, inputs: Inputs) -> float:
     """Voltage at the output, V."""
     match state.supply:

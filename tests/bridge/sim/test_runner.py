@@ -142,6 +142,20 @@ async def test_a_scenario_can_begin_unplugged(bench: Bench) -> None:
         assert simulation.peer.line.plugged
 
 
+async def test_a_scenario_goes_on_when_the_name_of_its_line_is_taken_meanwhile(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench.simulation(scenario=find_scenario("garbled_line")) as simulation:
+        await bench.clock.advance(91.0)
+        bench.link.write_text("precious")
+        await bench.clock.advance(15.0)
+        assert not simulation.peer.line.plugged
+        assert "The line stays unplugged, 105 s into garbled_line" in caplog.text
+        bench.link.unlink()
+        simulation.apply(Change(plugged=True))
+        assert (await bench.ask(b"Q1")).startswith(b"(")
+
+
 def test_an_hour_costs_well_under_a_second() -> None:
     simulation = Simulation(DESIGNS["interactive-1000"], find_scenario("low_battery"))
     simulation.apply(Change(mains=False, load=0.1, charge=1.0))

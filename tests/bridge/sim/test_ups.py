@@ -23,6 +23,7 @@ from ridethrough.sim.ups import (
     gauges,
     has_fault,
     is_alive,
+    is_sounding,
     output_voltage,
     press_power,
     shut_down,
@@ -326,6 +327,27 @@ def test_a_failed_charger_leaves_the_charge_where_it_is_and_is_reported() -> Non
     assert ups.state.charge == 0.5
     assert has_fault(ups.design, ups.state, ups.inputs)
     assert battery_voltage(ups.design, ups.state, ups.inputs) == pytest.approx(12 * (1.84 + 0.145))
+
+
+def test_the_beeper_sounds_in_an_outage_and_for_faults_but_not_in_a_test_nor_when_muted() -> None:
+    ups = unit()
+
+    def sounding() -> bool:
+        return is_sounding(ups.design, ups.state, ups.inputs)
+
+    assert not sounding()
+    ups.state = start_test(ups.state, BatteryTest.QUICK)
+    assert not sounding()
+    surround(ups, mains_voltage=0.0)
+    assert sounding()
+    ups.state = replace(ups.state, beeper=False)
+    assert not sounding()
+    ups.state = replace(ups.state, beeper=True)
+    surround(ups, mains_voltage=230.0, load=1.05)
+    ups.advance(5.0)
+    assert sounding()
+    surround(ups, load=0.5, faults=Faults(fan=True))
+    assert sounding()
 
 
 def test_temperature_follows_load_and_battery_with_a_lag_and_more_without_a_fan() -> None:
