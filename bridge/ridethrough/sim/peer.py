@@ -28,7 +28,7 @@ class SerialPeer:
         baud: int | None = 2400,
         seed: int = 1,
     ) -> None:
-        """`answer` gives the whole answer to a request (without its end), or nothing: b""."""
+        """`answer` gets a request without its end and gives the whole answer, or nothing: b""."""
         self._answer = answer
         self.line = PtyLine(self._take, link=link, baud=baud)
         self.faults: LineFaults = SOUND
