@@ -1,0 +1,116 @@
+"""Running a simulation from the command line: its options, and the whole of `ridethrough simulate`."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+import sys
+from typing import TextIO
+
+from .control import serve_control
+from .designs import DEFAULT_DESIGN, DESIGNS
+from .scenario import find_scenario, scenarios
+from .simulation import DEVICES, SPEEDS, Simulation
+
+LOOPBACK = "127.0.0.1"
+_BAUD = 2400
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateOptions:
+    """What to simulate."""
+
+    device: str = "megatec"
+    """A key of `DEVICES`."""
+    scenario: str | None = None
+    """The name of a scenario, or the path of a file; None: nothing happens."""
+    port: Path | None = None
+    """The name to give to the serial line; None: only that of the pseudo terminal."""
+    speed: float = 1.0
+    """Simulated seconds per second."""
+    control: tuple[str, int] | None = None
+    """Host and port of the control; None: no control."""
+    baud_pacing: bool = True
+    """Whether bytes take their time."""
+    design: str = DEFAULT_DESIGN
+    """A key of `DESIGNS`."""
+    list_scenarios: bool = False
+    """Only say which scenarios there are."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `simulate` to a parser."""
+    parser.add_argument("--device", choices=list(DEVICES), default="megatec", help="the protocol (default: megatec)")
+    parser.add_argument("--design", choices=list(DESIGNS), default=DEFAULT_DESIGN, help="the UPS to simulate")
+    parser.add_argument("--scenario", metavar="NAME|FILE", help="what happens to it; see --list")
+    parser.add_argument("--port", type=Path, metavar="PATH", help="the name under which the serial line appears")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="FACTOR", help="simulated seconds per second")
+    parser.add_argument("--control", type=_address, metavar="[HOST:]PORT", help="listen for control over HTTP")
+    parser.add_argument("--no-pacing", action="store_true", help="answer at once instead of at 2400 baud")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+
+
+def options_from(arguments: Namespace) -> SimulateOptions:
+    """Take over what `add_arguments` has parsed."""
+    return SimulateOptions(
+        device=arguments.device,
+        scenario=arguments.scenario,
+        port=arguments.port,
+        speed=arguments.speed,
+        control=arguments.control,
+        baud_pacing=not arguments.no_pacing,
+        design=arguments.design,
+        list_scenarios=arguments.list,
+    )
+
+
+async def simulate(options: SimulateOptions, out: TextIO = sys.stdout) -> None:
+    """Simulate until cancelled. Prints where the UPS is, then `ready`.
+
+    Raises ScenarioError for a scenario that cannot be used, OSError when a name or an address is taken.
+    """
+    if options.list_scenarios:
+        out.write(listing())
+        return
+    scenario = find_scenario(options.scenario or "steady")
+    simulation = Simulation(
+        DESIGNS[options.design],
+        scenario,
+        device=options.device,
+        port=options.port,
+        baud=_BAUD if options.baud_pacing else None,
+        speed=options.speed,
+    )
+    simulation.open()
+    async with AsyncExitStack() as stack:
+        stack.callback(simulation.close)
+        control = "no control"
+        if options.control is not None:
+            control = f"control {await stack.enter_async_context(serve_control(simulation, *options.control))}"
+        out.write(f"{options.device} on {simulation.peer.line.path or options.port}, {control}\nready\n")
+        out.flush()
+        await simulation.run()
+
+
+def listing() -> str:
+    """List the scenarios that come with the package, one line each."""
+    found = scenarios()
+    width = max(len(name) for name in found)
+    return "".join(f"{name:<{width}}  {scenario.description}\n" for name, scenario in found.items())
+
+
+def _speed(given: str) -> float:
+    try:
+        factor = float(given)
+    except ValueError:
+        factor = 0.0
+    if not SPEEDS[0] <= factor <= SPEEDS[1]:
+        raise ArgumentTypeError(f"{given!r} must be a number from {SPEEDS[0]:g} to {SPEEDS[1]:g}")
+    return factor
+
+
+def _address(given: str) -> tuple[str, int]:
+    host, _, port = given.rpartition(":")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ArgumentTypeError(f"{given!r} must be a port or host:port, e.g. 8481 or {LOOPBACK}:8481")
+    return host.strip("[]") or LOOPBACK, int(port)

@@ -1,0 +1,223 @@
+"""A simulation: a UPS that lives in (accelerated) time, its face on a serial line, and a scenario that happens to it."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+import logging
+from math import isfinite
+from pathlib import Path
+
+from ridethrough.clock import Clock, SystemClock
+
+from .change import Change, changed_faults, changed_line
+from .dynamics import runtime_left
+from .line import SOUND
+from .megatec import Megatec
+from .peer import SerialPeer
+from .scenario import STEADY, Moment, Scenario
+from .unit import Unit
+from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, is_sounding, mains_supply, press_power
+
+_LOGGER = logging.getLogger(__name__)
+
+type Json = str | float | bool | list[Json] | dict[str, Json] | None
+
+SPEEDS = (0.01, 3600.0)
+"""Slowest and fastest: simulated seconds per second."""
+DEVICES = {"megatec": "Q1", "megatec-old": "D"}
+"""Faces, and the request by which each is asked for its status."""
+_TICK = 0.05
+"""Seconds between two looks at the scenario; whoever asks the UPS sees it up to date in any case."""
+
+
+class Simulation:
+    """Everything of one simulated UPS. Its time begins with it."""
+
+    def __init__(
+        self,
+        design: UpsDesign,
+        scenario: Scenario = STEADY,
+        *,
+        device: str = "megatec",
+        port: Path | None = None,
+        baud: int | None = 2400,
+        speed: float = 1.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """`port` is the name to give to the line, `baud` its pace (None: none), `speed` simulated seconds per second."""
+        self.unit = Unit(design)
+        self.peer = SerialPeer(self._answer, link=port, baud=baud)
+        self._face = Megatec(self.unit, DEVICES[device])
+        self._clock = clock or SystemClock()
+        self._looked = self._clock.monotonic()
+        self._speed = _speed(speed)
+        self.paused = False
+        self.scenario = scenario
+        self._time = 0.0
+        self._moments: Iterator[Moment] = iter(())
+        self._next: Moment | None = None
+        self.play(scenario)
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per second."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, factor: float) -> None:
+        self.catch_up()
+        self._speed = _speed(factor)
+
+    def open(self) -> None:
+        """Offer the line (`run` does it, too). Raises OSError when its name is taken."""
+        self.peer.open()
+
+    def close(self) -> None:
+        """Take the line away (`run` does it when it ends)."""
+        self.peer.close()
+
+    async def run(self) -> None:
+        """Serve the line and play the scenario until cancelled; the line's name is gone then."""
+        self.open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.peer.run())
+                tasks.create_task(self._play())
+        finally:
+            self.close()
+
+    def play(self, scenario: Scenario) -> None:
+        """Begin a scenario with a fresh UPS on a sound line."""
+        self._looked = self._clock.monotonic()
+        self.scenario, self._time = scenario, 0.0
+        self.unit.reset()
+        self.peer.faults = SOUND
+        self._change(replace(scenario.initial, plugged=scenario.initial.plugged is not False))
+        self._moments = scenario.moments()
+        self._next = next(self._moments, None)
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop the UPS's time, or let it go on; it answers all the while."""
+        self.catch_up()
+        self.paused = paused
+
+    def catch_up(self) -> None:
+        """Let the time pass that has gone by since someone last looked, with what was to happen in it."""
+        now = self._clock.monotonic()
+        passed = 0.0 if self.paused else (now - self._looked) * self._speed
+        self._looked = now
+        end = self._time + passed
+        while self._next is not None and self._next.at <= end:
+            self.unit.advance(max(0.0, self._next.at - self._time))
+            self._time = self._next.at
+            try:
+                self._change(self._next.change)
+            except OSError as error:
+                _LOGGER.warning("The line stays unplugged, %g s into %s: %s", self._time, self.scenario.name, error)
+            self._next = next(self._moments, None)
+        self.unit.advance(max(0.0, end - self._time))
+        self._time = end
+
+    def apply(self, change: Change) -> None:
+        """Change something now."""
+        self.catch_up()
+        self._change(change)
+
+    def state(self) -> dict[str, Json]:
+        """Tell the truth about the UPS, for `GET /state`; durations in seconds of the simulation."""
+        self.catch_up()
+        design, state, inputs = self.unit.design, self.unit.state, self.unit.inputs
+        path = self.peer.line.path
+        return {
+            "time": self._time,
+            "speed": self._speed,
+            "paused": self.paused,
+            "scenario": self.scenario.name,
+            "design": design.model,
+            "topology": str(design.topology),
+            "mains": {
+                "voltage": inputs.mains_voltage,
+                "frequency": inputs.mains_frequency,
+                "good": mains_supply(design, inputs) is not None,
+            },
+            "load": inputs.load,
+            "supply": str(state.supply),
+            "on_battery": state.on_battery,
+            "output_on": state.output_on,
+            "off_reason": None if state.off_reason is None else str(state.off_reason),
+            "alive": is_alive(design, state, inputs),
+            "charge": state.charge,
+            "battery_low": battery_low(design, state, inputs),
+            "runtime_left": runtime_left(design, state, inputs),
+            "temperature": state.temperature,
+            "ambient": inputs.ambient,
+            "overload": state.output_on and inputs.load > 1.0,
+            "fault": has_fault(design, state, inputs),
+            "test": None if state.test is None else str(state.test),
+            "test_left": state.test_left if isfinite(state.test_left) else None,
+            "test_outcome": str(state.outcome),
+            "shutdown_in": state.shutdown_in,
+            "restore_in": state.restore_in,
+            "beeper": state.beeper,
+            "sounding": is_sounding(design, state, inputs),
+            "gauges": asdict(gauges(design, state, inputs)),
+            "faults": {
+                "charger": inputs.faults.charger,
+                "fan": inputs.faults.fan,
+                "capacity": inputs.faults.wear.capacity,
+                "resistance": inputs.faults.wear.resistance,
+                "stuck": dict(inputs.faults.stuck),
+            },
+            "line": {**asdict(self.peer.faults), "plugged": self.peer.line.plugged},
+            "path": None if path is None else str(path),
+            "exchanges": self.peer.exchanges.count,
+            "ignored": self.peer.ignored,
+            "lost_bytes": self.peer.line.lost_bytes,
+        }
+
+    def _answer(self, request: bytes) -> bytes:
+        self.catch_up()
+        return self._face.answer(request)
+
+    async def _play(self) -> None:
+        while True:
+            await self._clock.sleep(_TICK)
+            self.catch_up()
+
+    def _change(self, change: Change) -> None:
+        unit = self.unit
+        inputs, state, design = unit.inputs, unit.state, unit.design
+        volts = inputs.mains_voltage
+        if change.mains is not None:
+            volts = design.voltage * change.mains if isinstance(change.mains, bool) else change.mains
+        unit.inputs = replace(
+            inputs,
+            mains_voltage=volts,
+            mains_frequency=_given(change.frequency, inputs.mains_frequency),
+            load=_given(change.load, inputs.load),
+            ambient=_given(change.ambient, inputs.ambient),
+            faults=changed_faults(inputs.faults, change),
+        )
+        state = replace(
+            state,
+            temperature=_given(change.temperature, state.temperature),
+            charge=_given(change.charge, state.charge),
+            beeper=state.beeper if change.beeper is None else change.beeper,
+        )
+        if change.power is not None:
+            state = press_power(design, state, unit.inputs, on=change.power)
+        unit.state = state
+        unit.advance(0.0)
+        self.peer.faults = changed_line(self.peer.faults, change)
+        if change.plugged is not None:
+            self.peer.set_plugged(change.plugged)
+
+
+def _speed(factor: float) -> float:
+    if not SPEEDS[0] <= factor <= SPEEDS[1]:
+        raise ValueError(f"A speed lies between {SPEEDS[0]:g} and {SPEEDS[1]:g}, not {factor}")
+    return factor
+
+
+def _given(wanted: float | None, present: float) -> float:
+    return present if wanted is None else wanted

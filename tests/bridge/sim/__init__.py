@@ -1,0 +1,1 @@
+"""The simulators: physics against closed forms, faces over real pseudo terminals, control over real HTTP."""
