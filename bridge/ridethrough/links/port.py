@@ -15,7 +15,8 @@ from typing import Any
 import serial
 from serial_asyncio_fast import SerialTransport
 
-from ..clock import Clock
+from ridethrough.clock import Clock
+
 from .base import LinkError
 from .trace import RECEIVED, SENT, Trace, escaped
 
@@ -150,7 +151,7 @@ class SerialPort(asyncio.Protocol):
         self._arrived.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The adapter was unplugged, the other end has gone, or we have closed the port."""
+        """Note that the adapter was unplugged, the other end has gone, or we have closed the port."""
         reason = "closed" if exc is None else f"the port has gone ({exc}); is the cable or the adapter unplugged?"
         self.trace.note(f"{self.path}: {reason}")
         self._released()
@@ -294,14 +295,14 @@ class SerialPorts:
         return self._traces
 
     def trace(self, path: str) -> Trace | None:
-        """The trace of a port, under any of its names; None if nobody has named the port."""
+        """Return the trace of a port, under any of its names; None if nobody has named the port."""
         if path in self._traces:
             return self._traces[path]
         real = os.path.realpath(path)
         return next((trace for name, trace in self._traces.items() if os.path.realpath(name) == real), None)
 
     def keep_trace(self, path: str) -> Trace:
-        """The trace of a port, made if there is none; it stays when the port is opened, lost and opened again."""
+        """Return the trace of a port, made if there is none; it stays when the port is opened, lost and opened again."""
         return self._traces.setdefault(path, Trace(self._clock))
 
     async def open(self, path: str, line: LineSettings) -> SerialPort:
@@ -361,7 +362,7 @@ class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotatio
     """
 
     def read(self, size: int = 1) -> bytes:
-        """What has arrived; raises SerialException when the port has gone."""
+        """Take what has arrived; raises SerialException when the port has gone."""
         try:
             data = os.read(self.fd, size)
         except BlockingIOError:

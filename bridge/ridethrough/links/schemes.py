@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ..clock import Clock
+from ridethrough.clock import Clock
+
 from .base import Credentials, Link, LinkUrl
 from .megatec import MegatecLink
 from .port import SerialPorts
@@ -15,7 +16,7 @@ LINKS: dict[str, tuple[type[Link], Factory]] = {
 
 
 def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPorts) -> Link:
-    """The link that a URL stands for; nothing is connected yet.
+    """Make the link that a URL stands for; nothing is connected yet.
 
     Raises ValueError with a sentence when the URL is none, its scheme is unknown, or an option is wrong.
     """

@@ -9,7 +9,7 @@ from datetime import datetime
 import logging
 from pathlib import Path
 
-from ..clock import Clock
+from ridethrough.clock import Clock
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class TraceLine:
     data: bytes
 
     def __str__(self) -> str:
-        r"""The line for a person: `2026-01-01T00:00:00.123Z > Q1\r`; binaries are followed by their hex octets."""
+        r"""Write the line for a person: `2026-01-01T00:00:00.123Z > Q1\r`; binaries are followed by their hex octets."""
         stamp = f"{self.at:%Y-%m-%dT%H:%M:%S}.{self.at.microsecond // 1000:03d}Z"
         if self.direction == NOTE:
             return f"{stamp} {NOTE} {self.data.decode()}"
@@ -65,7 +65,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> TraceLine:
-        """The next line; waits for it. Ends when the subscription is closed."""
+        """Wait for the next line. Ends when the subscription is closed."""
         while not self._lines:
             if self._ended:
                 raise StopAsyncIteration

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+import contextlib
 import os
 from pathlib import Path
 import pty
-from typing import Self
 import tty
+from typing import Self
 
 type Script = Callable[[bytes, SerialPeer], Awaitable[bytes | None] | bytes | None]
 
@@ -66,10 +67,8 @@ class SerialPeer:
 
     def say(self, data: bytes) -> None:
         """Put bytes on the line; what does not fit is lost, as on a line."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.write(self._master, data)
-        except BlockingIOError:
-            pass
 
     async def until_heard(self, request: bytes, times: int = 1) -> None:
         """Wait until something has been heard so many times."""
@@ -104,7 +103,7 @@ STATUS = b"(226.0 195.0 226.0 014 49.0 27.5 30.0 00001001\r"
 
 
 def status(bits: str = "00001001", **fields: str) -> bytes:
-    """An answer to Q1 with these bits; fields: source, fault, output, load, frequency, battery, temperature."""
+    """Make an answer to Q1 with these bits; fields: source, fault, output, load, frequency, battery, temperature."""
     words = {
         "source": "226.0",
         "fault": "195.0",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import math
 
-from ...catalogue import load_catalogue
-from ...site import Value
+from ridethrough.catalogue import load_catalogue
+from ridethrough.site import Value
+
 from .status import Status
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..base import LinkError, Report
-from ..port import Answer, FloodError, MalformedError, NoAnswerError, SerialPort
-from ..trace import escaped
+from ridethrough.links.base import LinkError, Report
+from ridethrough.links.port import Answer, FloodError, MalformedError, NoAnswerError, SerialPort
+from ridethrough.links.trace import escaped
+
 from .answer import Parsed, parse
 from .dialects import CONSENTS, DIALECTS, FOREIGN, REFUSALS, Dialect
 from .table import QPI_MECER, QS, Query
@@ -101,7 +102,7 @@ class Detection:
     """What came back, whatever it was, for the error message."""
 
     async def run(self, wanted: Dialect | None = None, likely: Dialect | None = None) -> Dialect:
-        """The dialect spoken. `wanted` is the only one allowed; `likely` is believed if its status is answered.
+        """Return the dialect spoken. `wanted` is the only one allowed; `likely` is believed if its status is answered.
 
         Raises LinkError with what was asked and what came back.
         """

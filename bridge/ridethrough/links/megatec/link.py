@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from itertools import count
 from typing import ClassVar
 
-from ...clock import Clock
-from ...site import CommandError, CommandResult, Value
-from ..base import Credentials, Identity, Link, LinkError, LinkUrl, Report
-from ..port import CHOICES, MalformedError, NoAnswerError, SerialPort, SerialPorts, line_settings
+from ridethrough.clock import Clock
+from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Report
+from ridethrough.links.port import CHOICES, MalformedError, NoAnswerError, SerialPort, SerialPorts, line_settings
+from ridethrough.site import CommandError, CommandResult, Value
+
 from .answer import Parsed
 from .commands import COMMANDS, Order, order
 from .conversation import Conversation, Detection, RefusedError, Verdict
@@ -170,7 +171,7 @@ class Session:
         )
 
     async def _confirmed(self, told: Order, before: Status) -> Status | None:
-        """The status that confirms the command, or the last one in time; None if no poll was answered."""
+        """Return the status that confirms the command, or the last one in time; None if no poll was answered."""
         until = self._clock.monotonic() + CONFIRMATION
         last: Status | None = None
         while True:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...site import Value
+from ridethrough.site import Value
+
 from .answer import Parsed
 
 OUTPUT_ON = 10.0
