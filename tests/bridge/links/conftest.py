@@ -74,7 +74,7 @@ class Notebook:
 
 @pytest.fixture
 async def ports() -> AsyncIterator[SerialPorts]:
-    """The owner of the ports, closed at the end."""
+    """Own ports, and close them at the end."""
     owner = SerialPorts(SystemClock())
     yield owner
     await owner.close()
@@ -82,12 +82,12 @@ async def ports() -> AsyncIterator[SerialPorts]:
 
 @pytest.fixture
 async def peer(tmp_path: Path) -> AsyncIterator[SerialPeer]:
-    """A Megatec UPS at the other end of a line."""
+    """Put a Megatec UPS at the other end of a line."""
     async with SerialPeer(tmp_path, MEGATEC) as equipment:
         yield equipment
 
 
 @pytest.fixture
 def notebook() -> Notebook:
-    """A report that keeps everything."""
+    """Give a report that keeps everything."""
     return Notebook()

@@ -38,8 +38,8 @@ class Conversation:
     def __init__(self, port: SerialPort, report: Report, patience: float) -> None:
         """`patience` are the seconds that the device may think before it answers."""
         self.port = port
+        self.patience = patience
         self._report = report
-        self._patience = patience
 
     async def ask(self, query: Query) -> Heard:
         """Ask once. Raises NoAnswerError, MalformedError, RefusedError, or LinkError when the port has gone."""
@@ -49,7 +49,7 @@ class Conversation:
             return parse(query, line) is not None or line.strip() == echo or _begins(line, REFUSALS)
 
         try:
-            answer = await self.port.exchange(query.request, accept=ends, patience=self._patience)
+            answer = await self.port.exchange(query.request, accept=ends, patience=self.patience)
         except NoAnswerError:
             self._report.count("timeouts")
             raise
@@ -75,7 +75,7 @@ class Conversation:
             return line.strip() == echo or _begins(line, REFUSALS + CONSENTS)
 
         try:
-            answer = await self.port.exchange(request, accept=ends, patience=self._patience)
+            answer = await self.port.exchange(request, accept=ends, patience=self.patience)
         except NoAnswerError:
             return Verdict.SILENCE
         except FloodError:

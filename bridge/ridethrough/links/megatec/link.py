@@ -106,6 +106,7 @@ class Session:
         """Nothing is sent until `run`."""
         self._conversation = conversation
         self._port: SerialPort = conversation.port
+        self._patience = conversation.patience
         self._dialect = dialect
         self._report = report
         self._clock = clock
@@ -194,6 +195,7 @@ class Session:
             heard = await self._conversation.ask(self._dialect.status)
         except NoAnswerError as error:
             self._silent += 1
+            self._conversation.patience = 2 * self._patience
             if self._silent >= SILENT_POLLS:
                 raise LinkError(f"{error}, {self._silent} times in a row") from error
             return None
@@ -205,6 +207,8 @@ class Session:
             return None
         self._silent = self._garbled = 0
         self._taken = heard.answer.seconds
+        # One that needs more than its time is given up to twice as much from now on.
+        self._conversation.patience = min(2 * self._patience, max(self._patience, 1.5 * self._taken))
         self._status = understand(heard.parsed, self._nominal, self._packs)
         self._report.status(self._status.points, self._status.conditions)
         return self._status
