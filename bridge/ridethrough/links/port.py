@@ -318,14 +318,19 @@ class SerialPorts:
             raise LinkError(f"{path} is already used by another link{alias}; give each port to one link only.")
         self._owners[real] = path
         trace = self.keep_trace(path)
+        port = SerialPort(path, line, trace, self._clock, lambda: self._release(real))
         try:
             device = await _opened(path, real, line)
+            try:
+                _Transport(asyncio.get_running_loop(), port, device)
+            except OSError as error:  # it has gone between its opening and now
+                device.close()
+                raise LinkError(_sentence(path, error)) from error
         except BaseException:
-            del self._owners[real]
+            self._release(real)
             raise
+        self._open[real] = port
         trace.note(f"{path}: opened at {line.baud} baud")
-        port = self._open[real] = SerialPort(path, line, trace, self._clock, lambda: self._release(real))
-        _Transport(asyncio.get_running_loop(), port, device)
         return port
 
     async def close(self) -> None:

@@ -114,6 +114,10 @@ def test_what_the_device_does_not_measure_is_not_zero() -> None:
     assert parsed.numbers["input.voltage"] == 226.0
 
 
+def test_a_battery_that_is_not_measured_has_no_voltage() -> None:
+    assert understood(b"(226.0 195.0 226.0 014 49.0 --.- 30.0 00001000", nominal=24.0).points["battery.voltage"] is None
+
+
 def test_a_rating_of_zero_is_one_that_the_device_does_not_know() -> None:
     parsed = parse(F, b"#220.0 000 024.0 50.0")
     assert parsed is not None

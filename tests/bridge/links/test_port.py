@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 from pathlib import Path
 import resource
@@ -19,6 +20,8 @@ from ridethrough.links.port import FloodError, LineSettings, MalformedError, NoA
 
 from .peers import MEGATEC, STATUS, SerialPeer
 
+TIOCGEXCL = 0x80045440
+"""Linux: asks for what TIOCEXCL sets; the termios module does not know it."""
 LINE = LineSettings()
 FAST = LineSettings(baud=115200)
 
@@ -209,15 +212,17 @@ async def test_two_managers_do_not_share_a_port(peer: SerialPeer, ports: SerialP
 
 async def test_a_port_locked_by_another_process_is_left_alone(peer: SerialPeer, ports: SerialPorts) -> None:
     program = "import serial, sys; s = serial.Serial(sys.argv[1], exclusive=True); print('mine', flush=True); input()"
-    process = subprocess.Popen([sys.executable, "-c", program, peer.tty], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, peer.tty, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
-        assert await asyncio.to_thread(process.stdout.readline) == b"mine\n"
+        assert await process.stdout.readline() == b"mine\n"
         with pytest.raises(LinkError, match=f"{peer.path} is in use by another program; end that program"):
             await ports.open(peer.path, LINE)
     finally:
         process.kill()
-        await asyncio.to_thread(process.communicate)
+        await process.communicate()
     port = await ports.open(peer.path, LINE)
     assert (await port.exchange(b"Q1\r")).data
 
@@ -313,3 +318,69 @@ async def test_closing_the_owner_closes_its_ports(peer: SerialPeer, ports: Seria
     assert port.lost
     assert list(ports.traces) == [peer.path]
     assert ports.trace("/dev/ttyS99") is None
+
+
+def exclusive(path: str) -> bool:
+    """Say whether the kernel refuses the port to others."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        return bool(int.from_bytes(fcntl.ioctl(descriptor, TIOCGEXCL, b"\0\0\0\0"), sys.byteorder))
+    finally:
+        os.close(descriptor)
+
+
+async def test_a_real_port_is_refused_to_others_while_it_is_ours(
+    peer: SerialPeer, ports: SerialPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only root may still open it, to look.
+    monkeypatch.setattr(port_module, "_is_pty", lambda _descriptor: False)
+    port = await ports.open(peer.path, LINE)
+    if os.geteuid() == 0:
+        assert exclusive(peer.path)
+    else:
+        with pytest.raises(OSError, match="busy"):
+            exclusive(peer.path)
+    await port.close()
+    assert not exclusive(peer.path)
+
+
+async def test_a_pty_is_not_left_refused_to_a_bridge_that_was_killed(peer: SerialPeer, ports: SerialPorts) -> None:
+    await ports.open(peer.path, LINE)
+    assert not exclusive(peer.path)
+
+
+async def test_a_port_that_goes_between_its_opening_and_its_use_is_free_again(
+    peer: SerialPeer, ports: SerialPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = port_module._open
+
+    def vanish(path: str, real: str, line: LineSettings) -> serial.Serial:
+        device = opened(path, real, line)
+        os.close(device.fd)
+        device.fd = os.open("/dev/null", os.O_RDWR)
+        return device
+
+    monkeypatch.setattr(port_module, "_open", vanish)
+    with pytest.raises(LinkError, match="not a serial port"):
+        await ports.open(peer.path, LINE)
+    monkeypatch.undo()
+    await ports.open(peer.path, LINE)
+
+
+def test_the_device_never_waits_and_tells_when_it_has_gone() -> None:
+    master, slave = os.openpty()
+    device = port_module._open("tty", os.ttyname(slave), LINE)
+    assert device.read(100) == b""
+    while device.write(b"x" * 1000):
+        pass
+    os.close(master)
+    os.close(slave)
+    with pytest.raises(serial.SerialException, match="hung up"):
+        device.read(100)
+    with pytest.raises(serial.SerialException, match="writing failed: Input/output error"):
+        device.write(b"x")
+    descriptor, device.fd = device.fd, 1 << 20
+    with pytest.raises(serial.SerialException, match="reading failed: Bad file descriptor"):
+        device.read(100)
+    device.fd = descriptor
+    device.close()

@@ -115,7 +115,7 @@ async def test_a_saved_trace_is_bounded_in_size_and_number_of_files(tmp_path: Pa
         trace.note(f"line {number}")
     await _until_in(path, "line 19")
     saving.cancel()
-    files = sorted(tmp_path.iterdir())
+    files = _files(tmp_path)
     assert [file.name for file in files] == ["com1.log", "com1.log.1", "com1.log.2"]
     assert all(file.stat().st_size <= 120 for file in files)
     kept = "".join(file.read_text() for file in reversed(files))
@@ -130,7 +130,7 @@ async def test_a_trace_may_be_saved_to_one_file_alone(tmp_path: Path) -> None:
         trace.note(f"line {number}")
     await _until_in(path, "line 8")
     saving.cancel()
-    assert [file.name for file in tmp_path.iterdir()] == ["com1.log"]
+    assert [file.name for file in _files(tmp_path)] == ["com1.log"]
 
 
 async def test_a_full_disk_costs_lines_and_two_log_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -151,8 +151,16 @@ async def test_a_full_disk_costs_lines_and_two_log_messages(tmp_path: Path, capl
     assert ["cannot be saved" in record.message for record in caplog.records] == [True, False]
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
 async def _until_in(path: Path, text: str) -> None:
-    """The writer is a thread: the file is the only thing there is to look at."""
+    """Wait for the writer, which is a thread: the file is the only thing there is to look at."""
     async with asyncio.timeout(10):
-        while not (path.exists() and text in path.read_text()):  # noqa: ASYNC240
+        while text not in await asyncio.to_thread(_read, path):
             await asyncio.sleep(0.002)
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

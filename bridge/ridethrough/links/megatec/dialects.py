@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 import re
 
+from .commands import COMMANDS
 from .table import FW, Q1, Q2, QPI_MECER, QS, WA, D, F, I, Query
 
 
@@ -29,7 +30,11 @@ class Dialect:
     measurements: tuple[Query, ...] = ()
     """Asked in turn, one after each status poll."""
     consent: Consent = Consent.SILENCE
+    commands: frozenset[str] = frozenset(COMMANDS)
+    """Those of the catalogue that it understands."""
 
+
+_VOLTRONIC_QS = frozenset(COMMANDS) - {"test.battery.start", "test.battery.start.deep", "test.battery.stop"}
 
 # Q1 comes first: nearly all answer it. What only asks more of a device that answers Q1 follows, most telling first.
 DIALECTS = (
@@ -39,6 +44,7 @@ DIALECTS = (
     Dialect("q2", claims=(Q1, Q2), status=Q1, measurements=(Q2, WA)),
     Dialect("q1", claims=(Q1,), status=Q1),
     Dialect("mustek", claims=(QS, I), status=QS, details=(F, I)),
+    Dialect("voltronic_qs", claims=(QS, F), status=QS, details=(F,), commands=_VOLTRONIC_QS),
     Dialect("megatec_old", claims=(D, I), status=D, details=(F, I)),
 )
 
@@ -48,7 +54,6 @@ BY_NAME: Mapping[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
 FOREIGN = (
     ("Voltronic", "QPI", re.compile(rb"\(PI(?!98)\d\d")),
     ("Voltronic QS-hex", "QS", re.compile(rb"#.*[^ -~].*", re.DOTALL)),
-    ("Voltronic QS", "QS", re.compile(rb"\((?:[\d.]+ ){7}[01]{8}")),
 )
 
 # What an unknown command may come back as, apart from itself.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from itertools import count
+from itertools import cycle
 from typing import ClassVar
 
 from ridethrough.clock import Clock
@@ -11,7 +11,7 @@ from ridethrough.links.port import CHOICES, MalformedError, NoAnswerError, Seria
 from ridethrough.site import CommandError, CommandResult, Value
 
 from .answer import Parsed
-from .commands import COMMANDS, Order, order
+from .commands import Order, order
 from .conversation import Conversation, Detection, RefusedError, Verdict
 from .dialects import BY_NAME, Consent, Dialect
 from .status import Status, understand
@@ -90,8 +90,8 @@ class MegatecLink(Link):
             told = order(command, arguments) if child is None else None
         except ValueError as error:
             raise CommandError("bad_argument", str(error)) from error
-        if told is None:
-            raise CommandError("unknown_command", f"A Megatec UPS has no command {command}.")
+        if told is None or (self._dialect is not None and command not in self._dialect.commands):
+            raise CommandError("unknown_command", f"The UPS on {self._path} has no command {command}.")
         if self._session is None:
             raise CommandError("offline", f"The UPS on {self._path} cannot be reached at the moment.")
         return await self._session.perform(told)
@@ -133,12 +133,13 @@ class Session:
                 self._post(heard.parsed, details=True)
         self._identify()
         due = self._clock.monotonic() + DETAILS
-        for turn in count():
+        measurements = cycle(self._dialect.measurements)
+        while True:
             began = self._clock.monotonic()
             async with self._turn:
                 await self._poll()
-            if measurements := self._dialect.measurements:
-                await self._ask_aside(measurements[turn % len(measurements)], details=False)
+            if (measurement := next(measurements, None)) is not None:
+                await self._ask_aside(measurement, details=False)
             if began >= due:
                 due = began + DETAILS
                 for query in self._dialect.details:
@@ -239,7 +240,7 @@ class Session:
                 manufacturer=self._texts.get("manufacturer"),
                 model=self._texts.get("model"),
                 firmware=self._texts.get("firmware"),
-                commands=frozenset(COMMANDS),
+                commands=self._dialect.commands,
             )
         )
 
