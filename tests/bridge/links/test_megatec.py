@@ -99,6 +99,17 @@ async def test_a_person_may_say_how_many_units_the_battery_has(
         assert notebook.points["battery.voltage"] == pytest.approx(13.62)
 
 
+async def test_a_battery_that_dies_is_not_taken_for_another_one(
+    peer: SerialPeer, ports: SerialPorts, notebook: Notebook
+) -> None:
+    peer.answers[b"F\r"] = b"#220.0 003 048.0 50.0\r"
+    peer.answers[b"Q1\r"] = status(battery="52.1")
+    async with connected(megatec(peer, ports), notebook):
+        peer.answers[b"Q1\r"] = status(battery="13.0")
+        await notebook.until(lambda: notebook.points["battery.voltage"] != 52.1)
+        assert notebook.points["battery.voltage"] == 13.0
+
+
 async def test_an_outage_is_seen_and_followed_closely(
     peer: SerialPeer, ports: SerialPorts, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +169,27 @@ async def test_at_2400_baud_the_status_is_fresh_every_second(
 
 
 # What goes wrong on the line
+
+
+async def test_ratings_lost_on_the_line_are_asked_for_again_soon(
+    peer: SerialPeer, ports: SerialPorts, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "RETRY", 0.0)
+    peer.answers[b"F\r"] = b"#22\xff\r"
+    async with connected(megatec(peer, ports), notebook):
+        peer.answers[b"F\r"] = MEGATEC[b"F\r"]
+        await notebook.until(lambda: "battery.voltage.nominal" in notebook.rare)
+
+
+async def test_a_question_that_is_never_answered_is_dropped(
+    peer: SerialPeer, ports: SerialPorts, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "RETRY", 0.0)
+    monkeypatch.setattr(link_module, "DETAILS", 0.0)
+    peer.answers[b"F\r"] = None
+    async with connected(megatec(peer, ports), notebook):
+        await notebook.until_poll(5)
+    assert peer.heard.count(b"F\r") == link_module.HOPELESS
 
 
 async def test_a_ups_that_knows_no_ratings_is_asked_once(

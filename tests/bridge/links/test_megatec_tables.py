@@ -11,17 +11,17 @@ from ridethrough.links.megatec import table
 from ridethrough.links.megatec.answer import parse
 from ridethrough.links.megatec.commands import COMMANDS, order
 from ridethrough.links.megatec.dialects import BY_NAME, DIALECTS
-from ridethrough.links.megatec.status import Bits, Status, understand, units
+from ridethrough.links.megatec.status import Bits, Status, packs_of, understand
 from ridethrough.links.megatec.table import FW, Q1, Q2, QPI_MECER, QS, WA, D, F, I, Query
 
 QUERIES = [Q1, QS, D, F, I, FW, QPI_MECER, Q2, WA]
 SAMPLE = b"(226.0 195.0 226.0 014 49.0 27.5 30.0 00001000"
 
 
-def understood(answer: bytes, nominal: float | None = None, packs: int | None = None) -> Status:
+def understood(answer: bytes, packs: int = 1) -> Status:
     parsed = parse(Q1, answer)
     assert parsed is not None
-    return understand(parsed, nominal, packs)
+    return understand(parsed, packs)
 
 
 # Answers
@@ -115,7 +115,7 @@ def test_what_the_device_does_not_measure_is_not_zero() -> None:
 
 
 def test_a_battery_that_is_not_measured_has_no_voltage() -> None:
-    assert understood(b"(226.0 195.0 226.0 014 49.0 --.- 30.0 00001000", nominal=24.0).points["battery.voltage"] is None
+    assert understood(b"(226.0 195.0 226.0 014 49.0 --.- 30.0 00001000", packs=2).points["battery.voltage"] is None
 
 
 def test_a_rating_of_zero_is_one_that_the_device_does_not_know() -> None:
@@ -233,29 +233,31 @@ def test_bits_are_so_or_not_so_or_unknown(text: str) -> None:
         (21.0, 24.0, 1),
         (2.27, 24.0, 12),
         (1.80, 36.0, 18),
-        (13.6, 24.0, 2),
+        (13.6, 24.0, None),
+        (13.6, 36.0, 3),
         (13.6, 192.0, 16),
         (6.8, 24.0, 4),
         (13.6, 12.0, 1),
-        (2.27, None, 1),
-        (0.5, 24.0, 1),
-        (2.27, 24.7, 1),
+        (0.5, 24.0, None),
+        (2.27, 24.7, None),
     ],
 )
-def test_a_cell_or_a_block_is_told_from_the_whole_battery(voltage: float, nominal: float | None, number: int) -> None:
-    assert units(voltage, nominal) == number
+def test_a_cell_or_a_block_is_told_from_the_whole_battery(voltage: float, nominal: float, number: int | None) -> None:
+    assert packs_of(voltage, nominal) == number
 
 
 @given(st.integers(1, 40), st.sampled_from([2, 6, 12]), st.floats(0.75, 1.25))
 def test_a_battery_in_use_reads_within_its_own_range_whatever_is_measured(blocks: int, unit: int, state: float) -> None:
     nominal = 12.0 * blocks
-    whole = unit * state * units(unit * state, nominal)
-    assert whole == pytest.approx(nominal * state)
+    number = packs_of(unit * state, nominal)
+    if number is None:
+        assert nominal == 2 * unit, "one block of two, or a dead battery"
+    else:
+        assert unit * state * number == pytest.approx(nominal * state)
 
 
 def test_the_battery_voltage_is_that_of_the_whole_battery() -> None:
     answer = b"(226.0 195.0 226.0 014 49.0 2.27 30.0 00000000"
-    assert understood(answer, nominal=72.0).points["battery.voltage"] == 81.72
     assert understood(answer, packs=6).points["battery.voltage"] == 13.62
     assert understood(answer).points["battery.voltage"] == 2.27
 

@@ -1,7 +1,8 @@
 """The link to a UPS of the Megatec family on a serial port."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from .answer import Parsed
 from .commands import Order, order
 from .conversation import Conversation, Detection, RefusedError, Verdict
 from .dialects import BY_NAME, Consent, Dialect
-from .status import Status, understand
+from .status import Status, packs_of, understand
 from .table import Query
 
 SILENT_POLLS = 3
@@ -27,6 +28,10 @@ CALM, BRISK = 0.9, 0.25
 """Seconds from one status poll to the next, normally and while things may change quickly, if the line allows."""
 DETAILS = 300.0
 """Seconds between two readings of the ratings."""
+RETRY = 15.0
+"""The same while one of them is still missing."""
+HOPELESS = 3
+"""Times that a question is asked which the UPS has never answered; one that it sends back is not asked again."""
 CONFIRMATION = 3.0
 """Seconds within which the status must show what a command has brought about."""
 
@@ -120,19 +125,17 @@ class Session:
         self._turn = asyncio.Lock()
         """A command and the polls that confirm it are not interrupted by other polls."""
         self._texts: dict[str, str] = {}
-        self._unknown: set[str] = set()
-        """Questions that this device has sent back."""
+        self._known: set[str] = set()
+        """Questions besides the status that this device has answered."""
+        self._failures: Counter[str] = Counter()
+        """How often it has not answered a question that it has never answered."""
 
     async def run(self, detection: Detection) -> None:
         """Read the details, which may be known from the detection, then poll. Raises LinkError when it is lost."""
         for query in self._dialect.details:
-            heard = detection.heard.get(query.command)
-            if heard is None:
-                await self._ask_aside(query, details=True)
-            else:
-                self._post(heard.parsed, details=True)
-        self._identify()
-        due = self._clock.monotonic() + DETAILS
+            if (heard := detection.heard.get(query.command)) is not None:
+                self._post(query, heard.parsed, details=True)
+        due = self._clock.monotonic() + await self._read_details(self._open_questions())
         measurements = cycle(self._dialect.measurements)
         while True:
             began = self._clock.monotonic()
@@ -141,10 +144,7 @@ class Session:
             if (measurement := next(measurements, None)) is not None:
                 await self._ask_aside(measurement, details=False)
             if began >= due:
-                due = began + DETAILS
-                for query in self._dialect.details:
-                    await self._ask_aside(query, details=True)
-                self._identify()
+                due = began + await self._read_details(self._open_questions() or self._dialect.details)
             taken = self._clock.monotonic() - began
             await self._port.pause(max(self._period - taken, taken * (1 / SHARE - 1)))
 
@@ -210,25 +210,48 @@ class Session:
         self._taken = heard.answer.seconds
         # One that needs more than its time is given up to twice as much from now on.
         self._conversation.patience = min(2 * self._patience, max(self._patience, 1.5 * self._taken))
-        self._status = understand(heard.parsed, self._nominal, self._packs)
+        self._status = understand(heard.parsed, self._packs_of(heard.parsed))
         self._report.status(self._status.points, self._status.conditions)
         return self._status
 
+    def _packs_of(self, parsed: Parsed) -> int:
+        """Settle on the first number that can be told, and keep it: a battery that dies must not seem another one."""
+        voltage = parsed.numbers.get("battery.voltage")
+        if self._packs is None and self._nominal is not None and voltage is not None:
+            self._packs = packs_of(voltage, self._nominal)
+        return self._packs or 1
+
     async def _ask_aside(self, query: Query, *, details: bool) -> None:
         """Ask something besides the status; that it is not answered is counted and no reason to give up."""
-        if query.command in self._unknown:
+        if self._failures[query.command] >= HOPELESS:
             return
         async with self._turn:
             try:
                 heard = await self._conversation.ask(query)
             except RefusedError:
-                self._unknown.add(query.command)
+                self._failures[query.command] = HOPELESS
             except NoAnswerError, MalformedError:
-                return
+                self._failures[query.command] += query.command not in self._known
             else:
-                self._post(heard.parsed, details=details)
+                self._post(query, heard.parsed, details=details)
 
-    def _post(self, parsed: Parsed, *, details: bool) -> None:
+    async def _read_details(self, queries: Sequence[Query]) -> float:
+        """Ask for details; seconds until it is time to ask again, soon if an answer is still missing."""
+        for query in queries:
+            await self._ask_aside(query, details=True)
+        self._identify()
+        return RETRY if self._open_questions() else DETAILS
+
+    def _open_questions(self) -> Sequence[Query]:
+        """Details that have not been answered yet and still may be."""
+        return [
+            query
+            for query in self._dialect.details
+            if query.command not in self._known and self._failures[query.command] < HOPELESS
+        ]
+
+    def _post(self, query: Query, parsed: Parsed, *, details: bool) -> None:
+        self._known.add(query.command)
         self._nominal = parsed.numbers.get("battery.voltage.nominal") or self._nominal
         if parsed.numbers:
             (self._report.details if details else self._report.status)(parsed.numbers)

@@ -53,17 +53,16 @@ class Status:
         return bool(bits.utility_fail or bits.battery_low or bits.testing or bits.shutting_down)
 
 
-def understand(parsed: Parsed, nominal: float | None, packs: int | None = None) -> Status:
-    """Turn an answer to Q1 into points and conditions.
+def understand(parsed: Parsed, packs: int = 1) -> Status:
+    """Turn an answer to Q1 into points and conditions. What the device does not say is not posted.
 
-    `nominal` is the rated battery voltage if known, `packs` how many times the battery voltage on the line is the
-    whole battery's, when a person has said so. What the device does not say is not posted.
+    `packs`: how many times the battery voltage on the line makes the whole battery's.
     """
     bits = Bits.of(parsed.bits or "-" * 8)
     points: dict[str, Value | None] = dict(parsed.numbers)
     voltage = parsed.numbers.get("battery.voltage")
     if voltage is not None:
-        points["battery.voltage"] = round(voltage * (packs or units(voltage, nominal)), 2)
+        points["battery.voltage"] = round(voltage * packs, 2)
     if bits.line_interactive is not None:
         points["ups.type"] = "line-interactive" if bits.line_interactive else "online"
     output = parsed.numbers.get("output.voltage")
@@ -95,20 +94,20 @@ def _regulation(bits: Bits, source: float | None, output: float | None) -> Mappi
     return {"on_bypass": False, "boost": output >= source, "trim": output < source}
 
 
-def units(voltage: float, nominal: float | None) -> int:
-    """How many of what was measured make the whole battery: 1, or the number of cells or blocks in series.
+def packs_of(voltage: float, nominal: float) -> int | None:
+    """How many of what was measured make the whole battery of `nominal` volts; None if that cannot be said.
 
     Online UPSes report one cell (2.27 V) or one block (13.6 V) of the battery. A lead cell has 2 V nominal and
     0.7–1.3 times that in use, so that cell (2 V), block (6 V, 12 V) and battery cannot be mistaken for one another.
-    Without the rated voltage nothing can be said: 1.
+    Half of the rated voltage is left as it is: it may be one block of two, or a battery that is dead.
     """
-    if nominal is None or voltage >= 0.7 * nominal:
+    if voltage >= 0.7 * nominal:
         return 1
     for unit in (12.0, 6.0, 2.0):
         number = round(nominal / unit)
-        if number > 1 and 0.7 * unit <= voltage <= 1.3 * unit and abs(number * unit - nominal) < 0.01 * nominal:
+        if number > 2 and 0.7 * unit <= voltage <= 1.3 * unit and abs(number * unit - nominal) < 0.01 * nominal:
             return number
-    return 1
+    return None
 
 
-__all__ = ["OUTPUT_ON", "Bits", "Status", "understand", "units"]
+__all__ = ["OUTPUT_ON", "Bits", "Status", "packs_of", "understand"]
