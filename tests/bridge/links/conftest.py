@@ -8,6 +8,7 @@ import pytest
 
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Conditions, Identity, Points, Report
+from ridethrough.links.megatec import link as link_module
 from ridethrough.links.port import SerialPorts
 from ridethrough.site import Value
 
@@ -91,3 +92,9 @@ async def peer(tmp_path: Path) -> AsyncIterator[SerialPeer]:
 def notebook() -> Notebook:
     """Give a report that keeps everything."""
     return Notebook()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe the first status after a command, for equipment that never changes its status."""
+    monkeypatch.setattr(link_module, "CONFIRMATION", 0.0)

@@ -16,7 +16,8 @@ import serial
 from ridethrough.clock import SystemClock
 from ridethrough.links import port as port_module
 from ridethrough.links.base import LinkError
-from ridethrough.links.port import FloodError, LineSettings, MalformedError, NoAnswerError, SerialPorts, line_settings
+from ridethrough.links.line import LineSettings, line_settings
+from ridethrough.links.port import FloodError, MalformedError, NoAnswerError, SerialPorts
 
 from .peers import MEGATEC, STATUS, SerialPeer
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from ridethrough.clock import Clock
 from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Report
-from ridethrough.links.port import CHOICES, MalformedError, NoAnswerError, SerialPort, SerialPorts, line_settings
+from ridethrough.links.line import CHOICES, line_settings
+from ridethrough.links.port import MalformedError, NoAnswerError, SerialPort, SerialPorts
 from ridethrough.site import CommandError, CommandResult, Value
 
 from .answer import Parsed
@@ -45,7 +46,7 @@ class MegatecLink(Link):
     def __init__(self, url: LinkUrl, credentials: Credentials, clock: Clock, ports: SerialPorts) -> None:
         """Read the URL's options; nothing is opened yet. A serial line asks for no credentials.
 
-        Options: baud, parity, stop, dtr, rts (see `port.CHOICES`); dialect, one of `dialects.BY_NAME`;
+        Options: baud, parity, stop, dtr, rts (see `line.CHOICES`); dialect, one of `dialects.BY_NAME`;
         patience, the seconds the UPS may think (0.05–10); packs, how many times the battery voltage on the line
         makes the whole battery (1–500). Raises ValueError with a sentence that names the permitted values.
         """
