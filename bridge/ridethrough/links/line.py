@@ -1,0 +1,66 @@
+"""How a serial line is set, and how long characters take on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import serial
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """How a serial line is set. Megatec: 2400 baud, 8 data bits, no parity, 1 stop bit, DTR on and RTS off.
+
+    Many interface cables take their supply from DTR and RTS, so both are set on purpose.
+    """
+
+    baud: int = 2400
+    parity: str = serial.PARITY_NONE
+    stop_bits: int = serial.STOPBITS_ONE
+    dtr: bool = True
+    rts: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Bits that one character takes on the line, start and stop bits included."""
+        return 1 + 8 + int(self.parity != serial.PARITY_NONE) + self.stop_bits
+
+    def seconds(self, characters: int) -> float:
+        """How long so many characters occupy the line."""
+        return characters * self.bits / self.baud
+
+
+CHOICES: Mapping[str, Mapping[str, int | str | bool]] = {
+    "baud": {str(baud): baud for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)},
+    "parity": {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD},
+    "stop": {"1": serial.STOPBITS_ONE, "2": serial.STOPBITS_TWO},
+    "dtr": {"on": True, "off": False},
+    "rts": {"on": True, "off": False},
+}
+"""The options of a link URL that set the line, and what each may be."""
+
+
+def line_settings(options: Mapping[str, str], defaults: LineSettings | None = None) -> LineSettings:
+    """Read the line's settings from a link URL's options; other options are left to the link.
+
+    Raises ValueError with a sentence that names the permitted values.
+    """
+
+    def chosen(option: str, default: int | str | bool) -> int | str | bool:
+        text = options.get(option)
+        if text is None:
+            return default
+        if text not in CHOICES[option]:
+            raise ValueError(f"{option}={text} is not possible; permitted: {', '.join(CHOICES[option])}.")
+        return CHOICES[option][text]
+
+    base = defaults or LineSettings()
+    return LineSettings(
+        baud=int(chosen("baud", base.baud)),
+        parity=str(chosen("parity", base.parity)),
+        stop_bits=int(chosen("stop", base.stop_bits)),
+        dtr=bool(chosen("dtr", base.dtr)),
+        rts=bool(chosen("rts", base.rts)),
+    )
+
+
+__all__ = ["CHOICES", "LineSettings", "line_settings"]

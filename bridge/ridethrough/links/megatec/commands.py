@@ -1,0 +1,137 @@
+"""What a Megatec UPS can be told: rows, and how their numbers are written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import math
+
+from ridethrough.catalogue import load_catalogue
+from ridethrough.site import Value
+
+from .status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command as it goes over the line."""
+
+    request: bytes
+    sentence: str
+    """What the UPS is told, with the numbers that are really sent."""
+    confirms: Callable[[Status, Status], bool]
+    """Whether the status after it shows, compared to the one before, that the command was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """One command: a template for the line, what it means, and which status confirms it.
+
+    `{n}` is the delay as S takes it, `{m:04d}` minutes until the output is on again, `{duration:02d}` minutes.
+    """
+
+    template: str
+    sentence: str
+    confirms: Callable[[Status, Status], bool]
+
+
+def _testing(_before: Status, after: Status) -> bool:
+    return after.bits.testing is True
+
+
+def _not_testing(_before: Status, after: Status) -> bool:
+    return after.bits.testing is False
+
+
+def _beeper_turned(before: Status, after: Status) -> bool:
+    return after.bits.beeper is not None and after.bits.beeper is not before.bits.beeper
+
+
+def _shutting_down(_before: Status, after: Status) -> bool:
+    return after.bits.shutting_down is True or after.output_on is False
+
+
+def _not_shutting_down(_before: Status, after: Status) -> bool:
+    return after.bits.shutting_down is False
+
+
+def _off(_before: Status, after: Status) -> bool:
+    return after.output_on is False
+
+
+def _on(_before: Status, after: Status) -> bool:
+    return after.output_on is True and not after.bits.shutting_down
+
+
+# S<n>: off after n minutes (.2 to .9, 01 to 99), on again as soon as there is power. S<n>R<m>: on again after m
+# minutes and not without power. S<n>R0000: stays off. C: takes an S back, and switches an output on that S switched
+# off. Q turns the beeper over. T tests ten seconds, T<n> n minutes, TL until the battery is low, CT ends a test.
+# Sources: Megatec protocol 1995; NUT nutdrv_qx (R0000).
+COMMANDS: Mapping[str, CommandRow] = {
+    "test.battery.start.quick": CommandRow("T", "test the battery for ten seconds", _testing),
+    "test.battery.start": CommandRow("T{duration:02d}", "test the battery for {duration} min", _testing),
+    "test.battery.start.deep": CommandRow("TL", "test the battery until it is low", _testing),
+    "test.battery.stop": CommandRow("CT", "end the battery test", _not_testing),
+    "beeper.toggle": CommandRow("Q", "switch the beeper over", _beeper_turned),
+    "shutdown.return": CommandRow(
+        "S{n}R{m:04d}", "switch off in {delay} and on again {m} min later when there is power", _shutting_down
+    ),
+    "shutdown.stayoff": CommandRow("S{n}R0000", "switch off in {delay} and stay off", _shutting_down),
+    "shutdown.stop": CommandRow("C", "cancel the shutdown", _not_shutting_down),
+    "shutdown.reboot": CommandRow("S.2R0001", "switch off in 12 s and on again 1 min later", _shutting_down),
+    "load.off": CommandRow("S00R0000", "switch the output off", _off),
+    "load.on": CommandRow("C", "switch the output on", _on),
+}
+
+# S<n> alone, for a restart without a time: `restore` of 0.
+_RETURN_AT_ONCE = CommandRow("S{n}", "switch off in {delay} and on again as soon as there is power", _shutting_down)
+
+
+def order(command: str, arguments: Mapping[str, Value]) -> Order | None:
+    """Write a command of the catalogue for the line; None when the protocol does not have it.
+
+    Delays are rounded up to what the line can say, never down: whoever shuts down in this time needs all of it.
+    Raises ValueError when an argument is missing, no number or out of range.
+    """
+    row = COMMANDS.get(command)
+    if row is None:
+        return None
+    numbers = _numbers(command, arguments)
+    values: dict[str, int | str] = {}
+    if "duration" in numbers:
+        values["duration"] = _minutes("duration", numbers["duration"], 99)
+    if "delay" in numbers:
+        values["n"], values["delay"] = _delay(numbers["delay"])
+    if "restore" in numbers:
+        values["m"] = _minutes("restore", numbers["restore"] / 60, 9999)
+        if values["m"] == 0:
+            row = _RETURN_AT_ONCE
+    return Order(f"{row.template}\r".format(**values).encode("ascii"), row.sentence.format(**values), row.confirms)
+
+
+def _numbers(command: str, arguments: Mapping[str, Value]) -> dict[str, float]:
+    known = load_catalogue().command("ups", command)
+    numbers: dict[str, float] = {}
+    for argument in () if known is None else known.arguments:
+        value = arguments.get(argument.name, argument.default)
+        if isinstance(value, bool | str | None) or not math.isfinite(value):
+            raise ValueError(f"{command} needs {argument.name} as a number of {argument.unit}, not {value!r}.")
+        numbers[argument.name] = float(value)
+    return numbers
+
+
+def _minutes(name: str, minutes: float, most: int) -> int:
+    whole = math.ceil(round(minutes, 6))
+    if not 0 <= whole <= most:
+        raise ValueError(f"{name} must be at most {most} min, not {whole}.")
+    return whole
+
+
+def _delay(seconds: float) -> tuple[str, str]:
+    """How S writes a delay, and how a person does. Tenths of a minute from .2 to .9, then whole minutes."""
+    tenths = max(2, math.ceil(round(seconds / 6, 6)))
+    if tenths <= 9:
+        return f".{tenths}", f"{tenths * 6} s"
+    minutes = _minutes("delay", seconds / 60, 99)
+    return f"{minutes:02d}", f"{minutes} min"
+
+
+__all__ = ["COMMANDS", "CommandRow", "Order", "order"]

@@ -1,0 +1,291 @@
+"""The link to a UPS of the Megatec family on a serial port."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import ClassVar
+
+from ridethrough.clock import Clock
+from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Report
+from ridethrough.links.line import CHOICES, line_settings
+from ridethrough.links.port import MalformedError, NoAnswerError, SerialPort, SerialPorts
+from ridethrough.site import CommandError, CommandResult, Value
+
+from .answer import Parsed
+from .commands import Order, order
+from .conversation import Conversation, Detection, RefusedError, Verdict
+from .dialects import BY_NAME, Consent, Dialect
+from .status import Status, packs_of, understand
+from .table import Query
+
+SILENT_POLLS = 3
+"""Unanswered polls in a row after which the UPS is lost; one or two happen on any line."""
+GARBLED_POLLS = 10
+"""Unreadable polls in a row after which it is lost: somebody is there, but nothing can be learnt."""
+SHARE = 0.85
+"""How much of the line's time polling may take."""
+CALM, BRISK = 0.9, 0.25
+"""Seconds from one status poll to the next, normally and while things may change quickly, if the line allows."""
+DETAILS = 300.0
+"""Seconds between two readings of the ratings."""
+RETRY = 15.0
+"""The same while one of them is still missing."""
+HOPELESS = 3
+"""Times that a question is asked which the UPS has never answered; one that it sends back is not asked again."""
+CONFIRMATION = 3.0
+"""Seconds within which the status must show what a command has brought about."""
+
+
+class MegatecLink(Link):
+    """Polls a Megatec UPS and gives it commands; `megatec:/dev/ttyUSB0?baud=2400&dialect=megatec`."""
+
+    scheme: ClassVar[str] = "megatec"
+    example: ClassVar[str] = "megatec:/dev/ttyUSB0"
+
+    def __init__(self, url: LinkUrl, credentials: Credentials, clock: Clock, ports: SerialPorts) -> None:
+        """Read the URL's options; nothing is opened yet. A serial line asks for no credentials.
+
+        Options: baud, parity, stop, dtr, rts (see `line.CHOICES`); dialect, one of `dialects.BY_NAME`;
+        patience, the seconds the UPS may think (0.05–10); packs, how many times the battery voltage on the line
+        makes the whole battery (1–500). Raises ValueError with a sentence that names the permitted values.
+        """
+        if not url.path or url.host:
+            raise ValueError(f"{url} names no serial port; write it as in {self.example}")
+        permitted = (*CHOICES, "dialect", "patience", "packs")
+        for option in url.options:
+            if option not in permitted:
+                raise ValueError(f"{self.scheme} knows no option {option}; permitted: {', '.join(permitted)}.")
+        self._path = url.path
+        self._line = line_settings(url.options)
+        self._wanted = _dialect(url.options.get("dialect"))
+        self._patience = _number(url.options, "patience", 1.0, 0.05, 10.0)
+        self._packs = int(_number(url.options, "packs", 0.0, 1, 500)) or None
+        self._clock = clock
+        self._ports = ports
+        self._dialect: Dialect | None = None
+        self._session: Session | None = None
+        ports.keep_trace(self._path)
+
+    @property
+    def path(self) -> str:
+        """The serial port as the URL names it; `SerialPorts.trace` knows its trace by this name."""
+        return self._path
+
+    @property
+    def dialect(self) -> str | None:
+        """The name of the dialect that the UPS was last found to speak."""
+        return None if self._dialect is None else self._dialect.name
+
+    async def run(self, report: Report) -> None:
+        """Open the port, find the dialect, and poll until the connection is lost (LinkError)."""
+        port = await self._ports.open(self._path, self._line)
+        try:
+            conversation = Conversation(port, report, self._patience)
+            detection = Detection(conversation)
+            self._dialect = await detection.run(self._wanted, self._dialect)
+            self._session = Session(conversation, self._dialect, report, self._clock, self._packs)
+            await self._session.run(detection)
+        finally:
+            self._session = None
+            await port.close()
+
+    async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None = None) -> CommandResult:
+        """Give a command and see from the status what became of it. Raises CommandError."""
+        try:
+            told = order(command, arguments) if child is None else None
+        except ValueError as error:
+            raise CommandError("bad_argument", str(error)) from error
+        if told is None or (self._dialect is not None and command not in self._dialect.commands):
+            raise CommandError("unknown_command", f"The UPS on {self._path} has no command {command}.")
+        if self._session is None:
+            raise CommandError("offline", f"The UPS on {self._path} cannot be reached at the moment.")
+        return await self._session.perform(told)
+
+
+class Session:
+    """One connection to a UPS whose dialect is known."""
+
+    def __init__(
+        self, conversation: Conversation, dialect: Dialect, report: Report, clock: Clock, packs: int | None
+    ) -> None:
+        """Nothing is sent until `run`."""
+        self._conversation = conversation
+        self._port: SerialPort = conversation.port
+        self._patience = conversation.patience
+        self._dialect = dialect
+        self._report = report
+        self._clock = clock
+        self._packs = packs
+        self._nominal: float | None = None
+        self._status: Status | None = None
+        self._silent = 0
+        self._garbled = 0
+        self._taken = 0.0
+        """Seconds that the last poll took on the line."""
+        self._turn = asyncio.Lock()
+        """A command and the polls that confirm it are not interrupted by other polls."""
+        self._texts: dict[str, str] = {}
+        self._known: set[str] = set()
+        """Questions besides the status that this device has answered."""
+        self._failures: Counter[str] = Counter()
+        """How often it has not answered a question that it has never answered."""
+
+    async def run(self, detection: Detection) -> None:
+        """Read the details, which may be known from the detection, then poll. Raises LinkError when it is lost."""
+        for query in self._dialect.details:
+            if (heard := detection.heard.get(query.command)) is not None:
+                self._post(query, heard.parsed, details=True)
+        due = self._clock.monotonic() + await self._read_details(self._open_questions())
+        measurements = cycle(self._dialect.measurements)
+        while True:
+            began = self._clock.monotonic()
+            async with self._turn:
+                await self._poll()
+            if (measurement := next(measurements, None)) is not None:
+                await self._ask_aside(measurement, details=False)
+            if began >= due:
+                due = began + await self._read_details(self._open_questions() or self._dialect.details)
+            taken = self._clock.monotonic() - began
+            await self._port.pause(max(self._period - taken, taken * (1 / SHARE - 1)))
+
+    async def perform(self, told: Order) -> CommandResult:
+        """Give a command between two polls and look at the following polls for its effect."""
+        async with self._turn:
+            try:
+                before = self._status or await self._poll()
+                if before is None:
+                    raise CommandError("no_answer", f"The UPS on {self._port.path} does not answer.")
+                verdict = await self._conversation.tell(told.request)
+                if verdict is Verdict.REFUSAL:
+                    raise CommandError("refused", f"The UPS refused to {told.sentence}.")
+                if verdict is Verdict.SILENCE and self._dialect.consent is not Consent.SILENCE:
+                    raise CommandError("no_answer", f"The UPS did not answer when told to {told.sentence}.")
+                after = await self._confirmed(told, before)
+            except LinkError as error:
+                raise CommandError("no_answer", f"The connection was lost while telling the UPS: {error}") from error
+        if after is None:
+            raise CommandError("no_answer", f"The UPS was told to {told.sentence}, and has not answered since.")
+        if told.confirms(before, after):
+            return CommandResult(f"The UPS was told to {told.sentence}, and does.")
+        return CommandResult(
+            f"The UPS was told to {told.sentence} and has not refused, but its status does not show it.",
+            confirmed=False,
+        )
+
+    async def _confirmed(self, told: Order, before: Status) -> Status | None:
+        """Return the status that confirms the command, or the last one in time; None if no poll was answered."""
+        until = self._clock.monotonic() + CONFIRMATION
+        last: Status | None = None
+        while True:
+            last = await self._poll() or last
+            if (last and told.confirms(before, last)) or self._clock.monotonic() >= until:
+                return last
+            await self._port.pause(BRISK)
+
+    # Polling
+
+    @property
+    def _period(self) -> float:
+        """Seconds from one poll to the next: a quarter of a fast line's time, most of it while things happen."""
+        eventful = self._status is not None and self._status.eventful
+        return BRISK if eventful else min(CALM, max(BRISK, 4 * self._taken))
+
+    async def _poll(self) -> Status | None:
+        """Ask for the status and post it; None if there was no usable answer. Raises LinkError when it is lost."""
+        try:
+            heard = await self._conversation.ask(self._dialect.status)
+        except NoAnswerError as error:
+            self._silent += 1
+            self._conversation.patience = 2 * self._patience
+            if self._silent >= SILENT_POLLS:
+                raise LinkError(f"{error}, {self._silent} times in a row") from error
+            return None
+        except MalformedError as error:
+            self._silent = 0
+            self._garbled += 1
+            if self._garbled >= GARBLED_POLLS:
+                raise LinkError(f"{error}; {self._garbled} unreadable answers in a row") from error
+            return None
+        self._silent = self._garbled = 0
+        self._taken = heard.answer.seconds
+        # One that needs more than its time is given up to twice as much from now on.
+        self._conversation.patience = min(2 * self._patience, max(self._patience, 1.5 * self._taken))
+        self._status = understand(heard.parsed, self._packs_of(heard.parsed))
+        self._report.status(self._status.points, self._status.conditions)
+        return self._status
+
+    def _packs_of(self, parsed: Parsed) -> int:
+        """Settle on the first number that can be told, and keep it: a battery that dies must not seem another one."""
+        voltage = parsed.numbers.get("battery.voltage")
+        if self._packs is None and self._nominal is not None and voltage is not None:
+            self._packs = packs_of(voltage, self._nominal)
+        return self._packs or 1
+
+    async def _ask_aside(self, query: Query, *, details: bool) -> None:
+        """Ask something besides the status; that it is not answered is counted and no reason to give up."""
+        if self._failures[query.command] >= HOPELESS:
+            return
+        async with self._turn:
+            try:
+                heard = await self._conversation.ask(query)
+            except RefusedError:
+                self._failures[query.command] = HOPELESS
+            except NoAnswerError, MalformedError:
+                self._failures[query.command] += query.command not in self._known
+            else:
+                self._post(query, heard.parsed, details=details)
+
+    async def _read_details(self, queries: Sequence[Query]) -> float:
+        """Ask for details; seconds until it is time to ask again, soon if an answer is still missing."""
+        for query in queries:
+            await self._ask_aside(query, details=True)
+        self._identify()
+        return RETRY if self._open_questions() else DETAILS
+
+    def _open_questions(self) -> Sequence[Query]:
+        """Details that have not been answered yet and still may be."""
+        return [
+            query
+            for query in self._dialect.details
+            if query.command not in self._known and self._failures[query.command] < HOPELESS
+        ]
+
+    def _post(self, query: Query, parsed: Parsed, *, details: bool) -> None:
+        self._known.add(query.command)
+        self._nominal = parsed.numbers.get("battery.voltage.nominal") or self._nominal
+        if parsed.numbers:
+            (self._report.details if details else self._report.status)(parsed.numbers)
+        self._texts.update(parsed.texts)
+
+    def _identify(self) -> None:
+        self._report.identified(
+            Identity(
+                manufacturer=self._texts.get("manufacturer"),
+                model=self._texts.get("model"),
+                firmware=self._texts.get("firmware"),
+                commands=self._dialect.commands,
+            )
+        )
+
+
+def _dialect(name: str | None) -> Dialect | None:
+    if name is not None and name not in BY_NAME:
+        raise ValueError(f"dialect={name} is not known; permitted: {', '.join(BY_NAME)}.")
+    return None if name is None else BY_NAME[name]
+
+
+def _number(options: Mapping[str, str], option: str, default: float, low: float, high: float) -> float:
+    text = options.get(option)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise ValueError(f"{option}={text} is not possible; permitted: {low:g} to {high:g}.")
+    return value
+
+
+__all__ = ["MegatecLink", "Session"]

@@ -1,0 +1,31 @@
+"""The schemes of link URLs, and what each stands for: one line per protocol."""
+
+from collections.abc import Callable
+
+from ridethrough.clock import Clock
+
+from .base import Credentials, Link, LinkUrl
+from .megatec import MegatecLink
+from .port import SerialPorts
+
+type Factory = Callable[[LinkUrl, Credentials, Clock, SerialPorts], Link]
+
+LINKS: dict[str, tuple[type[Link], Factory]] = {
+    MegatecLink.scheme: (MegatecLink, MegatecLink),
+}
+
+
+def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPorts) -> Link:
+    """Make the link that a URL stands for; nothing is connected yet.
+
+    Raises ValueError with a sentence when the URL is none, its scheme is unknown, or an option is wrong.
+    """
+    parsed = LinkUrl.parse(url)
+    if parsed.scheme not in LINKS:
+        examples = ", ".join(kind.example for kind, _ in LINKS.values())
+        raise ValueError(f"There is no link called {parsed.scheme}; permitted are, for example: {examples}.")
+    _, factory = LINKS[parsed.scheme]
+    return factory(parsed, credentials, clock, ports)
+
+
+__all__ = ["LINKS", "open_link"]
