@@ -1,8 +1,8 @@
 """CATALOGUE.md: the tables for people to read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from ridethrough.catalogue import Argument, Catalogue, Category, CommandType, Point
+from ridethrough.catalogue import Argument, Catalogue, Category, CommandType, ConditionType, Point, SwitchType
 
 from .locale import Locale
 
@@ -24,56 +24,78 @@ def document(catalogue: Catalogue, german: Locale) -> str:
 def _sections(catalogue: Catalogue, german: Locale) -> Iterator[str]:
     for kind, name in catalogue.kinds.items():
         yield f"## {name} (`{kind}`)\n"
-        points = [point for point in catalogue.points if kind in point.kinds]
-        if points:
-            yield "### Points\n"
-            yield _table(
+        for title, heading, rows in (
+            (
+                "Points",
                 ("key", "name", "deutsch", "unit or values", "shown", "source"),
-                (
-                    (f"`{point.key.text}`", point.name, german.points[point.key.text], _values(point))
-                    + (_shown(point.category, point.enabled), point.source)
-                    for point in points
-                ),
-            )
-        conditions = [row for row in catalogue.conditions if kind in row.kinds]
-        if conditions:
-            yield "### Conditions\n"
-            yield _table(
+                [_point(row, german) for row in catalogue.points if kind in row.kinds],
+            ),
+            (
+                "Conditions",
                 ("key", "name", "deutsch", "severity", "UPSMAN", "RFC 1628", "shown", "source"),
-                (
-                    (f"`{row.key}`", row.name, german.conditions[row.key], str(row.severity))
-                    + (f"0x{row.upsman_bit:04x}" if row.upsman_bit else "", str(row.rfc1628_alarm or ""))
-                    + (_shown(row.category, row.enabled), row.source)
-                    for row in conditions
-                ),
-            )
-        commands = catalogue.commands_of(kind)
-        if commands:
-            yield "### Commands\n"
-            yield _table(
+                [_condition(row, german) for row in catalogue.conditions if kind in row.kinds],
+            ),
+            (
+                "Commands",
                 ("key", "name", "deutsch", "arguments", "granted by", "role", "shown", "source"),
-                (
-                    (f"`{row.key}`", row.name, german.commands[row.key], _arguments(row), row.group, str(row.role))
-                    + (_shown(row.category, row.enabled), row.source)
-                    for row in commands
-                ),
-            )
-        switches = [row for row in catalogue.switches if kind in row.kinds]
-        if switches:
-            yield "### Switches\n"
-            yield _table(
+                [_command(row, german) for row in catalogue.commands_of(kind)],
+            ),
+            (
+                "Switches",
                 ("key", "name", "deutsch", "on", "off", "is on when", "shown"),
-                (
-                    (f"`{row.key}`", row.name, german.switches[row.key], f"`{row.on}`", f"`{row.off}`")
-                    + (f"`{row.condition}`", _shown(row.category, row.enabled))
-                    for row in switches
-                ),
-            )
+                [_switch(row, german) for row in catalogue.switches if kind in row.kinds],
+            ),
+        ):
+            if rows:
+                yield f"### {title}\n"
+                yield "".join(_line(cells) for cells in (heading, ["---"] * len(heading), *rows))
 
 
-def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heading, tuple("---" for _ in heading), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _point(row: Point, german: Locale) -> Sequence[str]:
+    key = row.key.text
+    return [f"`{key}`", row.name, german.points[key], _values(row), _shown(row.category, row.enabled), row.source]
+
+
+def _condition(row: ConditionType, german: Locale) -> Sequence[str]:
+    return [
+        f"`{row.key}`",
+        row.name,
+        german.conditions[row.key],
+        str(row.severity),
+        f"0x{row.upsman_bit:04x}" if row.upsman_bit else "",
+        str(row.rfc1628_alarm or ""),
+        _shown(row.category, row.enabled),
+        row.source,
+    ]
+
+
+def _command(row: CommandType, german: Locale) -> Sequence[str]:
+    return [
+        f"`{row.key}`",
+        row.name,
+        german.commands[row.key],
+        ", ".join(_argument(argument) for argument in row.arguments),
+        row.group,
+        str(row.role),
+        _shown(row.category, row.enabled),
+        row.source,
+    ]
+
+
+def _switch(row: SwitchType, german: Locale) -> Sequence[str]:
+    return [
+        f"`{row.key}`",
+        row.name,
+        german.switches[row.key],
+        f"`{row.on}`",
+        f"`{row.off}`",
+        f"`{row.condition}`",
+        _shown(row.category, row.enabled),
+    ]
 
 
 def _shown(category: Category, enabled: bool) -> str:
@@ -87,9 +109,6 @@ def _values(point: Point) -> str:
     return point.unit or {"bool": "yes or no", "text": "text", "time": "instant"}.get(point.quantity.type, "number")
 
 
-def _arguments(row: CommandType) -> str:
-    def one(argument: Argument) -> str:
-        span = f"{argument.name} {argument.minimum:g}–{argument.maximum:g} {argument.unit}".rstrip()
-        return span if argument.default is None else f"{span} ({argument.default:g})"
-
-    return ", ".join(map(one, row.arguments))
+def _argument(argument: Argument) -> str:
+    span = f"{argument.name} {argument.minimum:g}–{argument.maximum:g} {argument.unit}".rstrip()
+    return span if argument.default is None else f"{span} ({argument.default:g})"

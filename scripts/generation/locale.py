@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Self
+import re
 import tomllib
+from typing import Self
 
 from ridethrough.catalogue import Catalogue, Point
 
 type Names = Mapping[str, str]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class LocaleError(ValueError):
@@ -35,9 +38,9 @@ class Locale:
     def load(cls, catalogue: Catalogue, language: str) -> Self:
         """Read a language (`en`, `de`). Raises LocaleError when a name is missing or superfluous."""
         file = resources.files("ridethrough.catalogue") / "locale" / f"{language}.toml"
-        tables = english(catalogue) if language == "en" else {}
-        tables |= tomllib.loads(file.read_text(encoding="utf-8"))
-        point_options = tables.pop("point_options", {})
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+        point_options = read.pop("point_options", {})
+        tables = english(catalogue) | read if language == "en" else read
         locale = cls(language=language, point_options=point_options, **tables)
         locale.check(catalogue)
         return locale
@@ -47,7 +50,11 @@ class Locale:
         return self.point_options.get(point.key.text, {}).get(value) or self.options[value]
 
     def check(self, catalogue: Catalogue) -> None:
-        """Raise LocaleError unless exactly what the catalogue has is named."""
+        """Raise LocaleError unless exactly what the catalogue has is named, with the same placeholders."""
+        for point in catalogue.points:
+            name = self.points.get(point.key.text, "")
+            if name and set(_PLACEHOLDER.findall(name)) != set(point.key.placeholders):
+                raise LocaleError(f"locale/{self.language}.toml: {name!r} lacks a placeholder of {point.key.text}")
         own = {(point, value) for point, values in self.point_options.items() for value in values}
         wanted = {(point.key.text, value) for point in catalogue.points for value in point.options}
         for what, given, needed in (
