@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import json
 from typing import Any
 
-from ridethrough.catalogue import Catalogue, Category, CommandType, ConditionType, Point, SwitchType, slug
+from ridethrough.catalogue import Catalogue, CommandType, ConditionType, Point, SwitchType, slug
 
 from .locale import Locale
 
@@ -102,10 +102,6 @@ def _put(place: Tree, key: str, names: Tree) -> None:
         raise ValueError(f"The translation key {key} stands for two things of the catalogue")
 
 
-def _category(category: Category) -> str | None:
-    return None if category is Category.PRIMARY else str(category)
-
-
 def _point(point: Point) -> Mapping[str, object]:
     return {
         "key": point.key.text,
@@ -117,9 +113,9 @@ def _point(point: Point) -> Mapping[str, object]:
         "precision": point.quantity.precision,
         "device_class": point.quantity.device_class,
         "state_class": point.state_class,
-        "category": _category(point.category),
+        "category": str(point.category),
         "enabled": point.enabled,
-        "options": list(point.options) or None,
+        "options": list(point.options),
     }
 
 
@@ -130,7 +126,7 @@ def _condition(row: ConditionType) -> Mapping[str, object]:
         "severity": str(row.severity),
         "translation_key": slug(row.key),
         "device_class": row.device_class,
-        "category": _category(row.category),
+        "category": str(row.category),
         "enabled": row.enabled,
     }
 
@@ -142,7 +138,7 @@ def _command(row: CommandType) -> Mapping[str, object]:
         "group": row.group,
         "role": str(row.role),
         "translation_key": slug(row.key),
-        "category": _category(row.category),
+        "category": str(row.category),
         "enabled": row.enabled,
         "arguments": [
             {"name": a.name, "unit": a.unit, "minimum": a.minimum, "maximum": a.maximum, "default": a.default}
@@ -159,6 +155,6 @@ def _switch(row: SwitchType) -> Mapping[str, object]:
         "off": row.off,
         "condition": row.condition,
         "translation_key": slug(row.key),
-        "category": _category(row.category),
+        "category": str(row.category),
         "enabled": row.enabled,
     }
