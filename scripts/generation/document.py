@@ -10,8 +10,8 @@ INTRODUCTION = """\
 # What a device may have
 
 Made by `scripts/generate` from the tables beside this file; change those. Keys follow Network UPS Tools' names.
-`{line}` is a phase, the neutral or a pair of them (`L1`, `N`, `L1-L2`), `{number}` and `{contact}` are numbers,
-`{name}` is any text. *Shown*: first are what a person looks at first, the others are diagnostic or for
+`{line}` is a phase, the neutral or a pair of them (`L1`, `N`, `L1-L2`), `{branch}` a bypass or the inverter (`bypass`,
+`servicebypass`, `inverter`), `{number}` and `{contact}` are numbers, `{name}` is any text. *Shown*: first are what a person looks at first, the others are diagnostic or for
 configuration; *hidden* ones appear in Home Assistant only when switched on there.
 """
 
