@@ -138,7 +138,7 @@ class Template:
     """A key that may have placeholders: `input.{line}.voltage` stands for a key per phase."""
 
     text: str
-    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False, compare=False)
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Placeholder to what it may be; empty means any run of characters."""
 
     @property
@@ -190,7 +190,7 @@ class Point:
     """A rating, a limit or a setting: it does not move by itself, so no statistics are kept of it."""
     options: tuple[str, ...] = ()
     """The values of an enum."""
-    aliases: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Other wordings of those values, as slugs."""
     icon: str | None = None
     source: str = ""
