@@ -39,7 +39,7 @@ def texts(tree: Any, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def names(language: str) -> dict[str, str]:
-    """The names of entities and of the values of enums."""
+    """Give the names of entities and of the values of enums."""
     return dict(texts(read(f"translations/{language}.json")["entity"]))
 
 
