@@ -32,12 +32,19 @@ class UpsState:
     autonomy: AutonomyState = AutonomyState()
     on_battery_since: float | None = None
     """Monotonic seconds."""
+    on_battery_before: float = 0.0
+    """Seconds that an outage had lasted when the bridge started; until it is known whether it still does."""
 
 
-def ups_derivation(settings: UpsSettings, catalogue: Catalogue | None = None) -> Derivation:
-    """Make the derivation of one UPS; see `derive`. It remembers the battery's charge between calls."""
+def ups_derivation(
+    settings: UpsSettings, catalogue: Catalogue | None = None, *, on_battery_before: float = 0.0
+) -> Derivation:
+    """Make the derivation of one UPS; see `derive`. It remembers the battery's charge between calls.
+
+    `on_battery_before` is for a bridge that was restarted during an outage: the seconds since the journal has it begin.
+    """
     table = load_catalogue() if catalogue is None else catalogue
-    state = UpsState()
+    state = UpsState(on_battery_before=max(0.0, on_battery_before))
 
     def derivation(view: View, now: float) -> Derived:
         nonlocal state
@@ -64,13 +71,13 @@ def derive(
 
     follows = derived_conditions(told, {**points, **view.values})
     conditions = told.joined(follows)
-    since = state.on_battery_since
+    since, before = state.on_battery_since, state.on_battery_before
     match told.get("on_battery"):
         case True:
-            since = now if since is None else since
+            since, before = (now - before if since is None else since), 0.0
             points["battery.runtime.elapsed"] = float(math.floor(now - since))
         case False:
-            since = None
+            since, before = None, 0.0
             points["battery.runtime.elapsed"] = 0.0
     alarms = rfc1628_alarms(conditions, catalogue)
     words: Mapping[str, Value | None] = {
@@ -83,7 +90,7 @@ def derive(
     if again is None and autonomy.charging_since is not None and "battery.charge" not in view.values:
         again = SLOW_TICK
     given = {key: value for key, value in points.items() if key not in view.values}
-    return UpsState(autonomy, since), Derived(given, follows, again)
+    return UpsState(autonomy, since, before), Derived(given, follows, again)
 
 
 def load_share(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:

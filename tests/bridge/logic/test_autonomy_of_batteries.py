@@ -32,7 +32,7 @@ def hold_time(design: UpsDesign) -> float:
 def outage(
     design: UpsDesign, loads: tuple[float, ...], *, wear: Wear = NEW, charge: float = 1.0, mains: float = 3600.0
 ) -> Iterator[Moment]:
-    """Some time on mains, then an outage until the battery is empty; every minute the next load, read every 5 s."""
+    """Live through some time on mains, then an outage until the battery is empty; every minute the next load, read every 5 s."""
     settings = UpsSettings(power=design.rating, hold_time=hold_time(design) / 60.0, recharge_time=8.0)
     faults = Faults(wear=wear)
     ups, state, now = UpsState(charge=charge), AutonomyState(), 0.0

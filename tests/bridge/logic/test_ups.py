@@ -211,6 +211,20 @@ def test_time_on_battery_counts_from_the_outage_and_is_zero_without_one() -> Non
     assert elapsed(outage, 160.0) == 0.0
 
 
+@pytest.mark.parametrize(("before", "elapsed"), [(300.0, [300.0, 310.0]), (-5.0, [0.0, 10.0])])
+def test_bridge_restarted_during_an_outage_goes_on_counting(before: float, elapsed: list[float]) -> None:
+    derivation = ups_derivation(UpsSettings(), on_battery_before=before)
+    assert derivation(seen(), 0.0) == Derived()
+    shown = [derivation(seen(on_battery=True), now).points["battery.runtime.elapsed"] for now in (5.0, 15.0)]
+    assert shown == elapsed
+
+
+def test_outage_that_ended_while_the_bridge_was_away_is_not_counted_with_the_next() -> None:
+    derivation = ups_derivation(UpsSettings(), on_battery_before=300.0)
+    assert derivation(seen(on_battery=False), 0.0).points["battery.runtime.elapsed"] == 0.0
+    assert derivation(seen(on_battery=True), 10.0).points["battery.runtime.elapsed"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("view", "again"),
     [
