@@ -11,7 +11,10 @@ from .model import (
     Quantity,
     Role,
     Severity,
+    SwitchType,
     Template,
+    Value,
+    slug,
 )
 from .reader import load_catalogue
 
@@ -26,6 +29,9 @@ __all__ = [
     "Quantity",
     "Role",
     "Severity",
+    "SwitchType",
     "Template",
+    "Value",
     "load_catalogue",
+    "slug",
 ]

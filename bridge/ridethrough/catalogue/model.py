@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
+import math
 import re
 
 type Value = float | int | bool | str
@@ -64,35 +66,71 @@ class Quantity:
     name: str
     unit: str
     type: str
-    """float, int, bool or text."""
+    """float, int, bool, text or time (an instant in UTC as ISO 8601 writes it)."""
     precision: int | None = None
     device_class: str | None = None
     state_class: str | None = None
 
     def coerce(self, value: Value) -> Value:
-        """The value as this quantity's type.
+        """Make the value one of this quantity's type.
 
         Raises ValueError when the value cannot be one, e.g. the text `n/a` for a voltage.
         """
         match self.type:
             case "text":
                 return str(value)
-            case "bool" if isinstance(value, bool):
-                return value
+            case "time":
+                return _instant(value)
             case "bool":
-                return _TRUTH[str(value).strip().lower()] if str(value).strip().lower() in _TRUTH else _fail(value, "yes or no")
+                return value if isinstance(value, bool) else _truth(value)
             case "int":
-                return int(float(value))
+                return int(_number(value))
             case _:
-                number = float(value)
-                return number if abs(number) < float("inf") else _fail(value, "a finite number")
+                return _number(value)
 
 
-_TRUTH = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_TRUTH = {"yes": True, "true": True, "on": True, "enabled": True, "1": True} | {
+    "no": False,
+    "false": False,
+    "off": False,
+    "disabled": False,
+    "0": False,
+}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def _fail(value: Value, wanted: str) -> Value:
-    raise ValueError(f"{value!r} is not {wanted}")
+def _truth(value: Value) -> bool:
+    text = str(value).strip().lower()
+    if _NUMBER.fullmatch(text):
+        text = f"{float(text):g}"
+    if text not in _TRUTH:
+        raise ValueError(f"{value!r} is not yes or no")
+    return _TRUTH[text]
+
+
+def _number(value: Value) -> float:
+    # Python itself would also take 1_000, nan and digits of other scripts.
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None:
+        raise ValueError(f"{value!r} is not a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+def _instant(value: Value) -> str:
+    try:
+        instant = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an instant, as 2026-01-01T12:00:00+00:00 is") from error
+    if instant.tzinfo is None:
+        raise ValueError(f"{value!r} does not say in which time zone it is")
+    return instant.astimezone(UTC).isoformat()
+
+
+def slug(text: str) -> str:
+    """Turn a key or a device's wording into one word of a-z, 0-9 and underscores: `input_line_voltage`, `on_closed`."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +138,7 @@ class Template:
     """A key that may have placeholders: `input.{line}.voltage` stands for a key per phase."""
 
     text: str
-    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False, compare=False)
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Placeholder to what it may be; empty means any run of characters."""
 
     @property
@@ -111,15 +149,21 @@ class Template:
     @property
     def slug(self) -> str:
         """The key as one word, e.g. for translation keys: `input_line_voltage`."""
-        return re.sub(r"[^a-z0-9]+", "_", self.text.lower()).strip("_")
+        return slug(self.text)
+
+    @property
+    def placeholders(self) -> Mapping[str, tuple[str, ...]]:
+        """The placeholders that occur, in order, and what each may be."""
+        names = re.findall(r"\{(\w+)\}", self.text)
+        return {name: tuple(self.allowed.get(name, ())) for name in names}
 
     def match(self, key: str) -> Mapping[str, str] | None:
-        """The placeholders' values if `key` is one of this template's, else None."""
+        """Give the placeholders' values if `key` is one of this template's, else None."""
         found = _pattern(self).fullmatch(key)
         return None if found is None else found.groupdict()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(template: Template) -> re.Pattern[str]:
     def group(part: str) -> str:
         if not part.startswith("{"):
@@ -142,8 +186,12 @@ class Point:
     category: Category = Category.PRIMARY
     enabled: bool = True
     """Whether Home Assistant shows it without being asked."""
+    fixed: bool = False
+    """A rating, a limit or a setting: it does not move by itself, so no statistics are kept of it."""
     options: tuple[str, ...] = ()
     """The values of an enum."""
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other wordings of those values, as slugs."""
     icon: str | None = None
     source: str = ""
     """Where the point is defined: NUT, RFC 1628, a line of the manual."""
@@ -153,12 +201,23 @@ class Point:
         """The unit, empty where there is none."""
         return self.quantity.unit
 
+    @property
+    def state_class(self) -> str | None:
+        """How Home Assistant keeps statistics of it, None for not at all."""
+        return None if self.fixed else self.quantity.state_class
+
     def coerce(self, value: Value) -> Value:
-        """The value as this point's type; raises ValueError when it cannot be one."""
-        result = self.quantity.coerce(value)
-        if self.options and result not in self.options:
+        """Make the value one of this point's type; raises ValueError when it cannot be one.
+
+        A value of an enum may be worded as the device does it: `Normal-Open` is `normal_open`.
+        """
+        if not self.options:
+            return self.quantity.coerce(value)
+        word = slug(str(value))
+        word = self.aliases.get(word, word)
+        if word not in self.options:
             raise ValueError(f"{value!r} is not one of {', '.join(self.options)}")
-        return result
+        return word
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +283,21 @@ class CommandType:
                 raise ValueError(f"{name} of {self.key} must be {span}, not {value!r}.")
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchType:
+    """Two commands and the condition that tells which of them was last obeyed: a switch for people."""
+
+    key: str
+    kinds: frozenset[str]
+    on: str
+    off: str
+    condition: str
+    name: str
+    category: Category = Category.CONFIG
+    enabled: bool = True
+    icon: str | None = None
+
+
 class Catalogue:
     """All that is known in advance about devices."""
 
@@ -233,32 +307,52 @@ class Catalogue:
         points: tuple[Point, ...],
         conditions: tuple[ConditionType, ...],
         commands: tuple[CommandType, ...],
+        switches: tuple[SwitchType, ...] = (),
     ) -> None:
-        """Index the tables. Raises CatalogueError when a key stands twice for one kind."""
+        """Index the tables. Raises CatalogueError when they contradict one another."""
         self.kinds = kinds
         self.points = points
         self.conditions = conditions
         self.commands = commands
+        self.switches = switches
         self._plain: dict[tuple[str, str], Point] = {}
         self._templates: dict[str, list[Point]] = {}
         for point in points:
             for kind in point.kinds:
+                self._enter(self._plain, kind, point.key.text, point)
                 if not point.key.plain:
                     self._templates.setdefault(kind, []).append(point)
-                elif self._plain.setdefault((kind, point.key.text), point) is not point:
-                    raise CatalogueError(f"The point {point.key.text} stands twice for {kind}.")
-        self._conditions = {(kind, row.key): row for row in conditions for kind in row.kinds}
-        self._commands = {(kind, row.key): row for row in commands for kind in row.kinds}
+        self._conditions: dict[tuple[str, str], ConditionType] = {}
+        self._commands: dict[tuple[str, str], CommandType] = {}
+        for condition in conditions:
+            for kind in condition.kinds:
+                self._enter(self._conditions, kind, condition.key, condition)
+        for command in commands:
+            for kind in command.kinds:
+                self._enter(self._commands, kind, command.key, command)
+        for switch in switches:
+            for kind in switch.kinds:
+                known = {(kind, switch.on), (kind, switch.off)} <= self._commands.keys()
+                if not known or (kind, switch.condition) not in self._conditions:
+                    raise CatalogueError(f"The switch {switch.key} of {kind} names what does not exist.")
         self._found: dict[tuple[str, str], Point | None] = {}
 
+    def _enter[T](self, table: dict[tuple[str, str], T], kind: str, key: str, row: T) -> None:
+        self.kind(kind)
+        if table.setdefault((kind, key), row) is not row:
+            raise CatalogueError(f"{key} stands twice for {kind}.")
+
     def kind(self, kind: str) -> str:
-        """The English name of a kind of device; raises CatalogueError if there is none such."""
+        """Give the English name of a kind of device; raises CatalogueError if there is none such."""
         if kind not in self.kinds:
             raise CatalogueError(f"There is no kind of device {kind}; permitted: {', '.join(self.kinds)}.")
         return self.kinds[kind]
 
     def point(self, kind: str, key: str) -> Point | None:
-        """The point `key` of a kind of device, or None. A template answers for all its keys."""
+        """Find the point `key` of a kind of device, or None.
+
+        A template answers for all its keys, after the plain ones and before templates further down.
+        """
         plain = self._plain.get((kind, key))
         if plain is not None:
             return plain
@@ -271,11 +365,11 @@ class Catalogue:
         return self._found[kind, key]
 
     def condition(self, kind: str, key: str) -> ConditionType | None:
-        """The condition `key` of a kind of device, or None."""
+        """Find the condition `key` of a kind of device, or None."""
         return self._conditions.get((kind, key))
 
     def command(self, kind: str, key: str) -> CommandType | None:
-        """The command `key` of a kind of device, or None."""
+        """Find the command `key` of a kind of device, or None."""
         return self._commands.get((kind, key))
 
     def commands_of(self, kind: str) -> tuple[CommandType, ...]:

@@ -17,28 +17,30 @@ from .model import (
     Quantity,
     Role,
     Severity,
+    SwitchType,
     Template,
 )
 
 PLACEHOLDERS = {
     # Phases, neutral and phase pairs as NUT names them.
     "line": ("L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1"),
-    "number": tuple(str(number) for number in range(100)),
+    "branch": ("bypass", "servicebypass", "inverter"),
+    "number": tuple(str(number) for number in range(64)),
+    "contact": tuple(str(number) for number in range(1, 17)),
     "name": (),
 }
 
 
 @cache
 def load_catalogue() -> Catalogue:
-    """The catalogue that comes with the bridge. Raises CatalogueError if its files contradict one another."""
-    quantities = {
-        name: Quantity(name=name, **row) for name, row in tomllib.loads(_text("quantities.toml")).items()
-    }
+    """Read the catalogue that comes with the bridge. Raises CatalogueError if its files contradict one another."""
+    quantities = {name: Quantity(name=name, **row) for name, row in tomllib.loads(_text("quantities.toml")).items()}
     return Catalogue(
         kinds={row["kind"]: row["name"] for row in _rows("kinds.csv")},
         points=tuple(_point(row, quantities) for row in _rows("points.csv")),
         conditions=tuple(_condition(row) for row in _rows("conditions.csv")),
         commands=tuple(_command(row) for row in _rows("commands.csv")),
+        switches=tuple(_switch(row) for row in _rows("switches.csv")),
     )
 
 
@@ -62,6 +64,7 @@ def _kinds(row: dict[str, str]) -> frozenset[str]:
 def _point(row: dict[str, str], quantities: dict[str, Quantity]) -> Point:
     if row["quantity"] not in quantities:
         raise CatalogueError(f"points.csv: {row['key']} has an unknown quantity {row['quantity']!r}")
+    options = [option.partition("=") for option in row["options"].split()]
     return Point(
         key=Template(row["key"], PLACEHOLDERS),
         kinds=_kinds(row),
@@ -69,7 +72,9 @@ def _point(row: dict[str, str], quantities: dict[str, Quantity]) -> Point:
         name=row["name"],
         category=Category(row["category"]),
         enabled=row["enabled"] == "yes",
-        options=tuple(row["options"].split()),
+        fixed=row["fixed"] == "yes",
+        options=tuple(name for name, _, _ in options),
+        aliases={alias: name for name, _, aliases in options for alias in aliases.split("|") if alias},
         icon=row["icon"] or None,
         source=row["source"],
     )
@@ -103,6 +108,20 @@ def _command(row: dict[str, str]) -> CommandType:
         enabled=row["enabled"] == "yes",
         icon=row["icon"] or None,
         source=row["source"],
+    )
+
+
+def _switch(row: dict[str, str]) -> SwitchType:
+    return SwitchType(
+        key=row["key"],
+        kinds=_kinds(row),
+        on=row["on"],
+        off=row["off"],
+        condition=row["condition"],
+        name=row["name"],
+        category=Category(row["category"]),
+        enabled=row["enabled"] == "yes",
+        icon=row["icon"] or None,
     )
 
 

@@ -1,9 +1,11 @@
 """The live state of everything the bridge knows, its revisions and its observers."""
 
+from ridethrough.logic.derivation import Derivation, Derived
+
 from .commands import CommandError, CommandResult, Commands
 from .device import Device
 from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
-from .site import Change, Derived, DeviceView, Edge, Lane, Site
+from .site import Change, DeviceView, Edge, Lane, Site
 
 __all__ = [
     "Change",
@@ -11,6 +13,7 @@ __all__ = [
     "CommandResult",
     "Commands",
     "ConditionState",
+    "Derivation",
     "Derived",
     "Device",
     "DeviceId",

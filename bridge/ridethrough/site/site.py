@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 import logging
 
+from ridethrough.logic.derivation import Derivation
+
 from ..catalogue import Catalogue
 from ..clock import Clock
 from .device import Device
@@ -56,17 +58,6 @@ class DeviceView:
     """Conditions that are known to be so or not so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """What a derivation worked out."""
-
-    points: Mapping[str, Value] = field(default_factory=dict)
-    conditions: Mapping[str, bool] = field(default_factory=dict)
-
-
-type Derivation = Callable[[DeviceView, float], Derived]
-
-
 class Lane:
     """A writer's handle: the points of one device that one source refreshes together.
 
@@ -113,7 +104,11 @@ class Site:
         self._readings: dict[DeviceId, dict[str, Reading]] = {}
         self._conditions: dict[DeviceId, dict[str, ConditionState]] = {}
         self._lanes: dict[DeviceId, list[Lane]] = {}
+        self._owners: dict[DeviceId, dict[tuple[str, bool], Lane]] = {}
+        """Who posted each key last: only that lane may degrade it."""
         self._derivations: dict[DeviceId, list[tuple[Derivation, Lane]]] = {}
+        self._again: dict[DeviceId, float] = {}
+        """When a device's derivations want to be run again although nothing has changed."""
         self._watchers: dict[PointId, list[Callable[[Reading], None]]] = {}
         self._observers: list[Callable[[Change], None]] = []
         self._open: Change | None = None
@@ -194,7 +189,7 @@ class Site:
         with self.transaction():
             if self._devices.pop(device_id, None) is None:
                 return
-            for table in (self._readings, self._conditions, self._lanes, self._derivations):
+            for table in (self._readings, self._conditions, self._lanes, self._owners, self._derivations, self._again):
                 table.pop(device_id, None)
             self._touched.pop(device_id, None)
             self._change.devices[device_id] = None
@@ -220,7 +215,10 @@ class Site:
             self._change.conditions[device, condition] = state
 
     def expire(self) -> float | None:
-        """Mark what is older than its deadline as stale; seconds until the next could expire, or None."""
+        """Mark what is older than its deadline as stale, and run the derivations that are due.
+
+        Gives the seconds until the next could expire or be due, or None.
+        """
         now = self._clock.monotonic()
         following: float | None = None
         with self.transaction():
@@ -237,7 +235,11 @@ class Site:
                         old.append(key)
                     if old:
                         self._degrade(lane, old, Quality.STALE)
-        return following
+            for device, due in self._again.items():
+                if due <= now:
+                    self._touched[device] = None
+        dues = [due - now for due in self._again.values()]
+        return min(dues if following is None else [following, *dues], default=None)
 
     # How it is done
 
@@ -258,12 +260,20 @@ class Site:
                 if self.catalogue.point(device.kind, key) is None:
                     self.rejected[key] = self.rejected.get(key, 0) + 1
                     continue
+                if value is None and self._computed_by_another(lane, key):
+                    continue
                 quality = Quality.UNSUPPORTED if value is None else Quality.GOOD
                 old = readings.get(key)
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
-                if old is None or old.value != value or old.quality is not quality or type(old.value) is not type(value):
+                if (
+                    old is None
+                    or old.value != value
+                    or old.quality is not quality
+                    or type(old.value) is not type(value)
+                    or old.source is not lane.source
+                ):
                     self._change.points[lane.device, key] = reading
                     self._touched[lane.device] = None
             for key, active in conditions.items():
@@ -282,8 +292,18 @@ class Site:
                 if flipped:
                     self._change.edges.append(Edge(lane.device, key, active, stamp))
 
-    @staticmethod
-    def _confirm(lane: Lane, key: tuple[str, bool], now: float) -> None:
+    def _computed_by_another(self, lane: Lane, key: str) -> bool:
+        owner = self._owners.get(lane.device, {}).get((key, False))
+        return owner is not None and owner is not lane and owner.source is Source.COMPUTED
+
+    def _confirm(self, lane: Lane, key: tuple[str, bool], now: float) -> None:
+        owners = self._owners.setdefault(lane.device, {})
+        owner = owners.get(key)
+        if owner is not lane:
+            if owner is not None:
+                owner.keys.discard(key)
+                owner.confirmed.pop(key, None)
+            owners[key] = lane
         lane.keys.add(key)
         lane.confirmed[key] = now
         lane.confirmed.move_to_end(key)
@@ -314,13 +334,19 @@ class Site:
         """Run the derivations of every touched device; what one posts does not touch it again."""
         now = self._clock.monotonic()
         for device_id in list(self._touched):
+            dues: list[float] = []
             for derivation, lane in self._derivations.get(device_id, ()):
                 derived = derivation(self._view(device_id, lane), now)
                 self._post(lane, derived.points, derived.conditions)
+                if derived.again is not None:
+                    dues.append(now + derived.again)
                 given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
                 gone = [key for key in lane.keys if key not in given]
                 if gone:
                     self._degrade(lane, gone, self._worst(device_id))
+            self._again.pop(device_id, None)
+            if dues:
+                self._again[device_id] = min(dues)
 
     def _view(self, device_id: DeviceId, own: Lane) -> DeviceView:
         values = {

@@ -1,0 +1,37 @@
+"""What it means to work something out about a device: what one may look at, and what one gives back."""
+
+from collections.abc import Callable, Mapping, Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ridethrough.catalogue import Value
+
+
+class View(Protocol):
+    """The good values and the good conditions of one device; nothing that the derivation itself gave."""
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """Point keys to their values."""
+
+    @property
+    def active(self) -> AbstractSet[str]:
+        """Conditions that are known to be active."""
+
+    @property
+    def known(self) -> AbstractSet[str]:
+        """Conditions that are known to be so or not so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a derivation worked out. What it leaves out is not known."""
+
+    points: Mapping[str, Value] = field(default_factory=dict)
+    conditions: Mapping[str, bool] = field(default_factory=dict)
+    again: float | None = None
+    """Seconds after which it should be worked out again even if nothing changes, None for not before something does."""
+
+
+type Derivation = Callable[[View, float], Derived]
+"""Called with a view and the monotonic time in seconds, in order of time; it may remember what it needs."""

@@ -1,0 +1,137 @@
+"""All that is worked out about one UPS, joined into one derivation for the site."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import math
+
+from ridethrough.catalogue import Catalogue, Value, load_catalogue
+
+from .autonomy import Autonomy, AutonomyInputs, AutonomyState, UpsSettings, step
+from .derivation import Derivation, Derived, View
+from .ups_status import (
+    UpsConditions,
+    conditions_of,
+    derived_conditions,
+    discharging,
+    mode,
+    number,
+    rfc1628_alarms,
+    status_word,
+)
+
+TICK = 1.0
+"""Seconds between two derivations on battery, where time alone changes something."""
+SLOW_TICK = 10.0
+"""The same while the battery charges."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpsState:
+    """What is remembered of a UPS from one moment to the next."""
+
+    autonomy: AutonomyState = AutonomyState()
+    on_battery_since: float | None = None
+    """Monotonic seconds."""
+    on_battery_before: float = 0.0
+    """Seconds that an outage had lasted when the bridge started; until it is known whether it still does."""
+
+
+def ups_derivation(
+    settings: UpsSettings, catalogue: Catalogue | None = None, *, on_battery_before: float = 0.0
+) -> Derivation:
+    """Make the derivation of one UPS; see `derive`. It remembers the battery's charge between calls.
+
+    `on_battery_before` is for a bridge that was restarted during an outage: the seconds since the journal has it begin.
+    """
+    table = load_catalogue() if catalogue is None else catalogue
+    state = UpsState(on_battery_before=max(0.0, on_battery_before))
+
+    def derivation(view: View, now: float) -> Derived:
+        nonlocal state
+        state, derived = derive(settings, table, state, view, now)
+        return derived
+
+    return derivation
+
+
+def derive(
+    settings: UpsSettings, catalogue: Catalogue, state: UpsState, view: View, now: float
+) -> tuple[UpsState, Derived]:
+    """Work out mode, status word, alarms, time on battery, charge and runtime, and conditions that follow.
+
+    `now` is the monotonic time in seconds. What the device tells itself is not worked out, what is not known is left
+    out.
+    """
+    told = conditions_of(view.active, view.known)
+    load = load_share(settings, view.values)
+    autonomy, known = step(settings, state.autonomy, _inputs(told, view.values, load), now)
+    points = {key: value for key, value in _battery(known).items() if key not in view.values}
+    if load is not None and "ups.load" not in view.values and "ups.power" in view.values:
+        points["ups.load"] = round(100.0 * load, 1)
+
+    follows = derived_conditions(told, {**points, **view.values})
+    conditions = told.joined(follows)
+    since, before = state.on_battery_since, state.on_battery_before
+    match told.get("on_battery"):
+        case True:
+            since, before = (now - before if since is None else since), 0.0
+            points["battery.runtime.elapsed"] = float(math.floor(now - since))
+        case False:
+            since, before = None, 0.0
+            points["battery.runtime.elapsed"] = 0.0
+    alarms = rfc1628_alarms(conditions, catalogue)
+    words: Mapping[str, Value | None] = {
+        "ups.mode": mode(conditions),
+        "ups.status.word": status_word(conditions, catalogue),
+        "alarms.present": None if alarms is None else len(alarms),
+    }
+    points |= {key: value for key, value in words.items() if value is not None}
+    again = TICK if told.get("on_battery") else None
+    if again is None and autonomy.charging_since is not None and "battery.charge" not in view.values:
+        again = SLOW_TICK
+    given = {key: value for key, value in points.items() if key not in view.values}
+    return UpsState(autonomy, since, before), Derived(given, follows, again)
+
+
+def load_share(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:
+    """Find the load as a share of the rating: told, or from apparent power, or as a person has entered it."""
+    percent = number(values, "ups.load")
+    if percent is not None:
+        return max(0.0, percent / 100.0)
+    rating = settings.power or number(values, "ups.power.nominal")
+    power = number(values, "ups.power")
+    if power is None:
+        power = settings.load
+    return None if power is None or not rating else max(0.0, power / rating)
+
+
+def block_voltage(values: Mapping[str, Value]) -> float | None:
+    """Find the volts per 12 V of a lead battery; None where the rating, or that it is lead, is not known well enough."""
+    voltage, nominal = number(values, "battery.voltage"), number(values, "battery.voltage.nominal")
+    chemistry = str(values.get("battery.type", "lead")).lower()
+    if voltage is None or nominal is None or nominal <= 0.0 or "li" in chemistry or "ni" in chemistry:
+        return None
+    block = 12.0 * voltage / nominal
+    # Anything else is a rating that does not belong to this voltage.
+    return block if 8.0 <= block <= 16.0 else None
+
+
+def _inputs(conditions: UpsConditions, values: Mapping[str, Value], load: float | None) -> AutonomyInputs:
+    charge = number(values, "battery.charge")
+    return AutonomyInputs(
+        discharging=discharging(conditions),
+        load=load,
+        charge=None if charge is None else charge / 100.0,
+        block_voltage=block_voltage(values),
+        charger="charger_failed" not in conditions.active,
+    )
+
+
+def _battery(known: Autonomy) -> dict[str, Value]:
+    """Round down: neither charge nor runtime may promise more than there is."""
+    points: dict[str, Value] = {}
+    if known.charge is not None:
+        points["battery.charge"] = math.floor(1000.0 * known.charge + 1e-6) / 10.0
+    if known.runtime is not None:
+        points["battery.runtime"] = float(math.floor(known.runtime + 1e-6))
+    return points
