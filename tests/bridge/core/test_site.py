@@ -1,0 +1,312 @@
+"""The site: revisions, observers, lanes, derivations, expiry, restoration."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+import logging
+
+import pytest
+
+from ridethrough.catalogue import CatalogueError, load_catalogue
+from ridethrough.clock import ManualClock
+from ridethrough.site import Change, Derived, Device, DeviceId, DeviceView, Edge, Quality, Reading, Site, Source, Value
+
+from .conftest import UPS
+
+OUTLET = DeviceId("outlet")
+
+
+def quality(site: Site, key: str) -> Quality:
+    reading = site.reading(UPS, key)
+    assert reading is not None
+    return reading.quality
+
+
+def value(site: Site, key: str) -> Value | None:
+    reading = site.reading(UPS, key)
+    assert reading is not None
+    return reading.value
+
+
+# Revisions
+
+
+def test_change_holds_what_changed_and_nothing_else(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 20.0, "battery.charge": 100.0}, {"on_battery": False})
+    lane.post({"ups.load": 21.0, "battery.charge": 100.0}, {"on_battery": False})
+    assert [change.revision for change in changes] == [2, 3]
+    assert set(changes[1].points) == {(UPS, "ups.load")}
+    assert not changes[1].conditions
+    assert not changes[1].devices
+
+
+def test_same_values_make_no_revision_but_are_confirmed(site: Site, changes: list[Change], clock: ManualClock) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 20.0})
+    clock.tick(3)
+    lane.post({"ups.load": 20.0})
+    assert len(changes) == 1
+    reading = site.reading(UPS, "ups.load")
+    assert reading is not None
+    assert reading.measured_at == clock.utc()
+    clock.tick(3)
+    site.expire()
+    assert quality(site, "ups.load") is Quality.GOOD
+
+
+def test_transactions_join_into_one_revision(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(UPS, 5)
+    with site.transaction():
+        lane.post({"ups.load": 1.0})
+        with site.transaction():
+            lane.post({"ups.load": 2.0}, {"overload": True})
+        lane.post({"battery.charge": 3.0}, {"overload": False})
+    (change,) = changes
+    assert {key: reading.value for (_, key), reading in change.points.items()} == {
+        "ups.load": 2.0,
+        "battery.charge": 3.0,
+    }
+    assert [edge.active for edge in change.edges] == [True, False]
+
+
+def test_empty_transaction_is_no_revision(site: Site, changes: list[Change]) -> None:
+    with site.transaction():
+        pass
+    assert (site.revision, changes) == (1, [])
+
+
+def test_what_was_posted_before_an_exception_counts_and_the_site_goes_on(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(UPS, 5)
+
+    def fail() -> None:
+        with site.transaction():
+            lane.post({"ups.load": 1.0})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    lane.post({"ups.load": 2.0})
+    assert [reading.value for change in changes for reading in change.points.values()] == [1.0, 2.0]
+
+
+def test_unsupported_point_has_no_value_and_is_not_lost_with_its_link(site: Site) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"battery.runtime": None})
+    lane.lost()
+    assert (value(site, "battery.runtime"), quality(site, "battery.runtime")) == (None, Quality.UNSUPPORTED)
+
+
+def test_unknown_keys_are_counted_and_dropped(site: Site, changes: list[Change]) -> None:
+    site.lane(UPS, 5).post({"no.such": 1.0}, {"no_such": True})
+    assert changes == []
+    assert site.rejected == {"no.such": 1, "no_such": 1}
+
+
+def test_device_of_unknown_kind_is_refused(site: Site) -> None:
+    with pytest.raises(CatalogueError, match="permitted: bridge, ups"):
+        site.put(Device(OUTLET, "x", "teapot", "X"))
+    assert OUTLET not in site.devices
+
+
+def test_altered_device_is_announced_and_keeps_its_points(site: Site, changes: list[Change]) -> None:
+    site.lane(UPS, 5).post({"ups.load": 1.0})
+    device = replace(site.devices[UPS], model="3000")
+    site.put(device)
+    site.put(device)
+    assert [dict(change.devices) for change in changes[1:]] == [{UPS: device}]
+    assert value(site, "ups.load") == 1.0
+    assert site.device_by_key("ups-1") == device
+    assert site.device_by_key("ups-2") is None
+
+
+def test_posts_of_unknown_devices_are_dropped(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(OUTLET, 5)
+    lane.post({"link.state": "lost"})
+    lane.lost()
+    assert changes == []
+    assert site.reading(OUTLET, "link.state") is None
+    assert (site.readings(OUTLET), site.conditions(OUTLET)) == ({}, {})
+
+
+# Conditions
+
+
+def test_edge_is_raised_once_and_cleared_once(site: Site, changes: list[Change], clock: ManualClock) -> None:
+    lane = site.lane(UPS, 5)
+    for active in (False, True, True, False, False):
+        clock.tick(1)
+        lane.post(conditions={"on_battery": active})
+    edges = [(edge.active, edge.at) for change in changes for edge in change.edges]
+    assert [active for active, _ in edges] == [True, False]
+    assert site.conditions(UPS)["on_battery"].since == edges[1][1]
+
+
+def test_condition_that_goes_stale_and_returns_makes_no_edge(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post(conditions={"on_battery": True})
+    since = site.conditions(UPS)["on_battery"].since
+    clock.tick(6)
+    site.expire()
+    assert site.conditions(UPS)["on_battery"].quality is Quality.STALE
+    lane.post(conditions={"on_battery": True})
+    assert site.conditions(UPS)["on_battery"].quality is Quality.GOOD
+    assert site.conditions(UPS)["on_battery"].since == since
+    assert [edge for change in changes[1:] for edge in change.edges] == []
+
+
+# Cost
+
+
+def test_one_point_among_three_thousand_touches_only_itself(clock: ManualClock) -> None:
+    site = Site(load_catalogue(), clock)
+    keys = ["ups.load", "battery.charge", "battery.runtime", "battery.voltage", "input.voltage", "output.voltage"]
+    worked_out: list[DeviceId] = []
+
+    def note(view: DeviceView, now: float) -> Derived:
+        worked_out.append(view.device.id)
+        return Derived()
+
+    devices = [DeviceId(f"d{number}") for number in range(512)]
+    lanes = []
+    for device in devices:
+        site.put(Device(device, device, "ups", device))
+        site.derive(device, note)
+        lanes.append(site.lane(device, 5))
+        lanes[-1].post(dict.fromkeys(keys, 50.0))
+    heard: list[Change] = []
+    others: list[Reading] = []
+    mine: list[Reading] = []
+    site.observe(heard.append)
+    site.watch(devices[7], "ups.load", mine.append)
+    for device in devices[8:]:
+        site.watch(device, "ups.load", others.append)
+    worked_out.clear()
+    revision = site.revision
+    lanes[7].post({"ups.load": 51.0, "battery.charge": 50.0})
+    (change,) = heard
+    assert list(change.points) == [(devices[7], "ups.load")]
+    assert worked_out == [devices[7]]
+    assert ([reading.value for reading in mine], others) == ([51.0], [])
+    assert site.revision == revision + 1
+
+
+# Lanes
+
+
+def test_dead_source_makes_everything_it_posted_lost(site: Site, changes: list[Change]) -> None:
+    lane, other = site.lane(UPS, 5), site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0}, {"on_battery": True})
+    other.post({"battery.charge": 1.0})
+    changes.clear()
+    lane.lost()
+    lane.lost()
+    (change,) = changes
+    assert set(change.points) == {(UPS, "ups.load")}
+    assert change.edges == []
+    assert (quality(site, "ups.load"), value(site, "ups.load")) == (Quality.LOST, 1.0)
+    assert site.conditions(UPS)["on_battery"].active is True
+    assert quality(site, "battery.charge") is Quality.GOOD
+
+
+def test_point_no_longer_mentioned_is_stale_at_once(site: Site) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0, "battery.charge": 1.0})
+    lane.drop(["ups.load", "never.posted"])
+    assert (quality(site, "ups.load"), quality(site, "battery.charge")) == (Quality.STALE, Quality.GOOD)
+
+
+def test_configured_values_never_expire(site: Site, clock: ManualClock) -> None:
+    site.lane(UPS, None, Source.CONFIGURED).post({"ups.load": 1.0})
+    clock.tick(1e6)
+    assert site.expire() is None
+    assert quality(site, "ups.load") is Quality.GOOD
+
+
+def test_only_what_is_older_than_its_deadline_expires(site: Site, clock: ManualClock) -> None:
+    fast, slow = site.lane(UPS, 5), site.lane(UPS, 60)
+    fast.post({"ups.load": 1.0, "battery.charge": 1.0}, {"on_battery": True})
+    slow.post({"battery.voltage": 24.0})
+    clock.tick(3)
+    fast.post({"battery.charge": 1.0})
+    clock.tick(2)
+    site.expire()
+    assert (quality(site, "ups.load"), quality(site, "battery.charge")) == (Quality.STALE, Quality.GOOD)
+    assert site.conditions(UPS)["on_battery"].quality is Quality.STALE
+    clock.tick(3)
+    site.expire()
+    assert (quality(site, "battery.charge"), quality(site, "battery.voltage")) == (Quality.STALE, Quality.GOOD)
+
+
+def test_expiry_tells_when_it_need_be_called_again(site: Site, clock: ManualClock) -> None:
+    assert site.expire() is None
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0})
+    assert site.expire() == 5.0
+    clock.tick(4)
+    assert site.expire() == 1.0
+    clock.tick(1)
+    assert site.expire() is None
+    assert quality(site, "ups.load") is Quality.STALE
+
+
+# Derivations
+
+
+def runtime(view: DeviceView, now: float) -> Derived:
+    """Work out a runtime from the charge, and whether the battery is low."""
+    charge = view.values.get("battery.charge")
+    if not isinstance(charge, float):
+        return Derived()
+    return Derived({"battery.runtime": charge * 60}, {"battery_low": charge < 20})
+
+
+def test_derived_values_come_in_the_same_revision(site: Site, changes: list[Change]) -> None:
+    site.derive(UPS, runtime)
+    site.lane(UPS, 5).post({"battery.charge": 10.0})
+    (change,) = changes
+    assert change.points[UPS, "battery.runtime"].value == 600.0
+    assert change.points[UPS, "battery.runtime"].source is Source.COMPUTED
+    assert [edge.condition for edge in change.edges] == ["battery_low"]
+
+
+def test_derivation_works_on_what_is_known_when_it_is_added(site: Site) -> None:
+    site.lane(UPS, 5).post({"battery.charge": 10.0})
+    site.derive(UPS, runtime)
+    assert value(site, "battery.runtime") == 600.0
+
+
+def test_derived_values_are_lost_with_what_they_come_from(site: Site, changes: list[Change]) -> None:
+    site.derive(UPS, runtime)
+    lane = site.lane(UPS, 5)
+    lane.post({"battery.charge": 10.0})
+    lane.lost()
+    assert quality(site, "battery.runtime") is Quality.LOST
+    assert site.conditions(UPS)["battery_low"].quality is Quality.LOST
+    assert len(changes) == 2
+    lane.post({"battery.charge": 10.0})
+    assert quality(site, "battery.runtime") is Quality.GOOD
+    assert [edge for change in changes[1:] for edge in change.edges] == []
+
+
+def test_derived_values_are_stale_with_what_they_come_from(site: Site, clock: ManualClock) -> None:
+    site.derive(UPS, runtime)
+    site.lane(UPS, 5).post({"battery.charge": 10.0})
+    clock.tick(6)
+    site.expire()
+    assert quality(site, "battery.runtime") is Quality.STALE
+
+
+def test_later_derivation_sees_what_an_earlier_one_worked_out(site: Site) -> None:
+    seen: list[Mapping[str, Value]] = []
+
+    def look(view: DeviceView, now: float) -> Derived:
+        seen.append(view.values)
+        assert view.known >= view.active
+        return Derived()
+
+    site.derive(UPS, runtime)
+    site.derive(UPS, look)
+    site.lane(UPS, 5).post({"battery.charge": 10.0}, {"on_battery": True})
+    assert seen[-1]["battery.runtime"] == 600.0
