@@ -1,6 +1,6 @@
 """The site: one writer, revisioned, observable. Cost is proportional to what changed."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -114,9 +114,12 @@ class Site:
         self._conditions: dict[DeviceId, dict[str, ConditionState]] = {}
         self._lanes: dict[DeviceId, list[Lane]] = {}
         self._derivations: dict[DeviceId, list[tuple[Derivation, Lane]]] = {}
-        self._watchers: dict[PointId, list[Callable[[Reading], None]]] = {}
-        self._observers: list[Callable[[Change], None]] = []
+        self._watchers: dict[DeviceId, dict[str, dict[object, Callable[[Reading], None]]]] = {}
+        self._observers: dict[object, Callable[[Change], None]] = {}
         self._open: Change | None = None
+        self._unheard: deque[Change] = deque()
+        self._notifying = False
+        self._failing: set[Derivation] = set()
         self._touched: dict[DeviceId, None] = {}
         self.rejected: dict[str, int] = {}
         """Keys that links posted but the catalogue does not know, with how often."""
@@ -147,21 +150,28 @@ class Site:
     # Observing
 
     def observe(self, observer: Callable[[Change], None]) -> Unsubscribe:
-        """Call `observer` with every change, once a revision. It must return quickly."""
-        self._observers.append(observer)
-        return lambda: self._observers.remove(observer)
+        """Call `observer` with every change, once a revision and in their order. It must return quickly.
+
+        It may post; what comes of that is a later revision, which everyone hears of after this one.
+        """
+        handle = object()
+        self._observers[handle] = observer
+        return lambda: _forget(self._observers, handle)
 
     def watch(self, device: DeviceId, key: str, watcher: Callable[[Reading], None]) -> Unsubscribe:
         """Call `watcher` when this one point changes."""
-        watchers = self._watchers.setdefault((device, key), [])
-        watchers.append(watcher)
-        return lambda: watchers.remove(watcher)
+        handle = object()
+        self._watchers.setdefault(device, {}).setdefault(key, {})[handle] = watcher
+        return lambda: self._unwatch(device, key, handle)
 
     # Writing
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything posted within it one revision; nested transactions join the outer one."""
+        """Make everything posted within it one revision; nested transactions join the outer one.
+
+        Nothing may be awaited within it. What was posted before an exception counts: it was read, after all.
+        """
         if self._open is not None:
             yield
             return
@@ -169,9 +179,11 @@ class Site:
         try:
             yield
         finally:
-            self._derive()
-            change, self._open = self._open, None
-            self._touched.clear()
+            try:
+                self._derive()
+            finally:
+                change, self._open = self._open, None
+                self._touched.clear()
             if change:
                 self.revision = change.revision
                 self._notify(change)
@@ -263,7 +275,12 @@ class Site:
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
-                if old is None or old.value != value or old.quality is not quality or type(old.value) is not type(value):
+                if (
+                    old is None
+                    or old.value != value
+                    or old.quality is not quality
+                    or type(old.value) is not type(value)
+                ):
                     self._change.points[lane.device, key] = reading
                     self._touched[lane.device] = None
             for key, active in conditions.items():
@@ -315,12 +332,24 @@ class Site:
         now = self._clock.monotonic()
         for device_id in list(self._touched):
             for derivation, lane in self._derivations.get(device_id, ()):
-                derived = derivation(self._view(device_id, lane), now)
+                derived = self._work_out(derivation, self._view(device_id, lane), now)
                 self._post(lane, derived.points, derived.conditions)
                 given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
                 gone = [key for key in lane.keys if key not in given]
                 if gone:
                     self._degrade(lane, gone, self._worst(device_id))
+
+    def _work_out(self, derivation: Derivation, view: DeviceView, now: float) -> Derived:
+        """Nothing, and one line in the log, when the derivation fails; the device's readings must still be heard of."""
+        try:
+            derived = derivation(view, now)
+        except Exception:
+            if derivation not in self._failing:
+                _LOGGER.exception("A derivation failed for %s", view.device.key)
+            self._failing.add(derivation)
+            return Derived()
+        self._failing.discard(derivation)
+        return derived
 
     def _view(self, device_id: DeviceId, own: Lane) -> DeviceView:
         values = {
@@ -345,11 +374,37 @@ class Site:
         return Quality.LOST if Quality.LOST in qualities else Quality.STALE
 
     def _notify(self, change: Change) -> None:
-        for point, reading in change.points.items():
-            for watcher in list(self._watchers.get(point, ())):
-                _guard(watcher, reading)
-        for observer in list(self._observers):
-            _guard(observer, change)
+        self._unheard.append(change)
+        if self._notifying:
+            return
+        self._notifying = True
+        try:
+            while self._unheard:
+                self._tell(self._unheard.popleft())
+        finally:
+            self._notifying = False
+
+    def _tell(self, change: Change) -> None:
+        for (device, key), reading in change.points.items():
+            watchers = self._watchers.get(device, {}).get(key, {})
+            for handle, watcher in list(watchers.items()):
+                if handle in watchers:
+                    _guard(watcher, reading)
+        for handle, observer in list(self._observers.items()):
+            if handle in self._observers:
+                _guard(observer, change)
+
+    def _unwatch(self, device: DeviceId, key: str, handle: object) -> None:
+        keys = self._watchers.get(device, {})
+        _forget(keys.get(key, {}), handle)
+        if not keys.get(key, True):
+            del keys[key]
+        if not self._watchers.get(device, True):
+            del self._watchers[device]
+
+
+def _forget[T](table: dict[object, T], handle: object) -> None:
+    table.pop(handle, None)
 
 
 def _guard[T](call: Callable[[T], None], argument: T) -> None:

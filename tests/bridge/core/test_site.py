@@ -310,3 +310,88 @@ def test_later_derivation_sees_what_an_earlier_one_worked_out(site: Site) -> Non
     site.derive(UPS, look)
     site.lane(UPS, 5).post({"battery.charge": 10.0}, {"on_battery": True})
     assert seen[-1]["battery.runtime"] == 600.0
+
+
+# Observers
+
+
+def test_failing_observer_keeps_no_one_else_from_hearing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[Change] = []
+    site.observe(lambda change: heard[1])  # type: ignore[arg-type,return-value]  # it fails, that is the point
+    site.observe(heard.append)
+    site.lane(UPS, 5).post({"ups.load": 1.0})
+    assert len(heard) == 1
+    assert "An observer of the site failed" in caplog.text
+
+
+def test_unsubscribing_twice_is_no_fault_and_ends_only_ones_own(site: Site) -> None:
+    heard: list[Change] = []
+    first = site.observe(heard.append)
+    site.observe(heard.append)
+    first()
+    first()
+    watched: list[Reading] = []
+    unwatch = site.watch(UPS, "ups.load", watched.append)
+    site.watch(UPS, "ups.load", watched.append)
+    unwatch()
+    unwatch()
+    site.lane(UPS, 5).post({"ups.load": 1.0})
+    assert (len(heard), len(watched)) == (1, 1)
+
+
+def test_no_one_hears_after_unsubscribing_not_even_in_the_middle(site: Site) -> None:
+    heard: list[object] = []
+    ends = []
+    site.observe(lambda change: ends[0]())
+    ends.append(site.observe(heard.append))
+    site.watch(UPS, "ups.load", lambda reading: ends[1]())
+    ends.append(site.watch(UPS, "ups.load", heard.append))
+    site.lane(UPS, 5).post({"ups.load": 1.0})
+    assert heard == []
+
+
+def test_watcher_hears_only_of_its_point(site: Site) -> None:
+    heard: list[Reading] = []
+    end = site.watch(UPS, "ups.load", heard.append)
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0, "battery.charge": 2.0})
+    lane.post({"battery.charge": 3.0})
+    lane.lost()
+    assert [(reading.value, reading.quality) for reading in heard] == [(1.0, Quality.GOOD), (1.0, Quality.LOST)]
+    end()
+    assert site._watchers == {}
+
+
+def test_observers_hear_revisions_in_order_even_when_one_of_them_posts(site: Site) -> None:
+    lane = site.lane(UPS, None)
+    heard: list[int] = []
+
+    def answer(change: Change) -> None:
+        if (UPS, "ups.load") in change.points:
+            lane.post({"battery.charge": 5.0})
+
+    site.observe(answer)
+    site.observe(lambda change: heard.append(change.revision))
+    lane.post({"ups.load": 1.0})
+    assert heard == [2, 3]
+
+
+def test_failing_derivation_hides_no_reading_and_is_logged_once(
+    site: Site, changes: list[Change], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = [False]
+
+    def fragile(view: DeviceView, now: float) -> Derived:
+        if broken[0]:
+            raise ZeroDivisionError
+        return Derived({"battery.runtime": 1.0})
+
+    site.derive(UPS, fragile)
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0})
+    for broken[0], load in ((True, 2.0), (True, 3.0), (False, 4.0), (True, 5.0)):
+        lane.post({"ups.load": load})
+        assert value(site, "ups.load") == load
+        assert quality(site, "battery.runtime") is (Quality.STALE if broken[0] else Quality.GOOD)
+    assert [change.revision for change in changes] == list(range(2, len(changes) + 2))
+    assert caplog.text.count("A derivation failed for ups-1") == 2
