@@ -43,6 +43,15 @@ class Change:
         """Whether anything changed at all."""
         return bool(self.points or self.conditions or self.devices)
 
+    def forget(self, device_id: DeviceId) -> None:
+        """The device was removed: what had changed about it no longer matters."""
+        for point in [point for point in self.points if point[0] == device_id]:
+            del self.points[point]
+        for point in [point for point in self.conditions if point[0] == device_id]:
+            del self.conditions[point]
+        self.edges = [edge for edge in self.edges if edge.device != device_id]
+        self.devices[device_id] = None
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
@@ -80,6 +89,8 @@ class Lane:
         self.device = device
         self.deadline = deadline
         self.source = source
+        self.alive = True
+        """False once its device has been removed; what is posted then is dropped."""
         self.confirmed: OrderedDict[tuple[str, bool], float] = OrderedDict()
         """(key, is a condition) to the monotonic time it was last confirmed, oldest first."""
         self.keys: set[tuple[str, bool]] = set()
@@ -200,16 +211,24 @@ class Site:
             self._change.devices[device.id] = device
 
     def remove(self, device_id: DeviceId) -> None:
-        """Remove a device and its children with all their points."""
-        for child in [device.id for device in self._devices.values() if device.parent == device_id]:
-            self.remove(child)
+        """Remove a device and its children with all their points, in one revision.
+
+        Its lanes are dead and its watchers gone: a device that comes back under this id begins anew.
+        """
         with self.transaction():
             if self._devices.pop(device_id, None) is None:
                 return
-            for table in (self._readings, self._conditions, self._lanes, self._derivations):
-                table.pop(device_id, None)
+            for lane in self._lanes.pop(device_id, ()):
+                lane.alive = False
+            for _, lane in self._derivations.pop(device_id, ()):
+                lane.alive = False
+            self._readings.pop(device_id, None)
+            self._conditions.pop(device_id, None)
+            self._watchers.pop(device_id, None)
             self._touched.pop(device_id, None)
-            self._change.devices[device_id] = None
+            self._change.forget(device_id)
+            for child in [device.id for device in self._devices.values() if device.parent == device_id]:
+                self.remove(child)
 
     def lane(self, device: DeviceId, deadline: float | None, source: Source = Source.MEASURED) -> Lane:
         """Open a writer's handle on a device; see `Lane`."""
@@ -260,7 +279,7 @@ class Site:
 
     def _post(self, lane: Lane, points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> None:
         device = self._devices.get(lane.device)
-        if device is None:
+        if device is None or not lane.alive:
             return
         now, stamp = self._clock.monotonic(), self._clock.utc()
         readings = self._readings[lane.device]
@@ -306,7 +325,7 @@ class Site:
         lane.confirmed.move_to_end(key)
 
     def _degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
-        if lane.device not in self._devices:
+        if lane.device not in self._devices or not lane.alive:
             return
         readings = self._readings[lane.device]
         states = self._conditions[lane.device]

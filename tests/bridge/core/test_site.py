@@ -395,3 +395,60 @@ def test_failing_derivation_hides_no_reading_and_is_logged_once(
         assert quality(site, "battery.runtime") is (Quality.STALE if broken[0] else Quality.GOOD)
     assert [change.revision for change in changes] == list(range(2, len(changes) + 2))
     assert caplog.text.count("A derivation failed for ups-1") == 2
+
+
+# Removal
+
+
+def outlet_of(site: Site) -> DeviceId:
+    site.put(Device(OUTLET, "ups-1/outlet-1", "outlet", "Outlet 1", parent=UPS))
+    return OUTLET
+
+
+def test_device_goes_with_its_children_in_one_revision(site: Site, changes: list[Change]) -> None:
+    outlet = outlet_of(site)
+    site.lane(outlet, 5).post(conditions={"outlet_on": True})
+    changes.clear()
+    site.remove(UPS)
+    site.remove(UPS)
+    (change,) = changes
+    assert change.devices == {UPS: None, outlet: None}
+    assert site.devices == {}
+    assert site.readings(UPS) == {}
+    assert site.conditions(outlet) == {}
+
+
+def test_devices_that_are_each_others_parents_can_be_removed(site: Site) -> None:
+    outlet = outlet_of(site)
+    site.put(replace(site.devices[UPS], parent=outlet))
+    site.remove(outlet)
+    assert site.devices == {}
+
+
+def test_nothing_is_said_of_a_device_that_was_removed_meanwhile(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(UPS, 5)
+    with site.transaction():
+        lane.post({"ups.load": 1.0}, {"on_battery": True})
+        site.remove(UPS)
+    (change,) = changes
+    assert (change.points, change.conditions, change.edges) == ({}, {}, [])
+    assert change.devices == {UPS: None}
+
+
+def test_device_that_comes_back_begins_anew(site: Site, clock: ManualClock) -> None:
+    device = site.devices[UPS]
+    lane, heard = site.lane(UPS, 5), list[Reading]()
+    site.derive(UPS, runtime)
+    site.watch(UPS, "ups.load", heard.append)
+    lane.post({"ups.load": 1.0, "battery.charge": 10.0})
+    site.remove(UPS)
+    heard.clear()
+    site.put(device)
+    lane.post({"ups.load": 2.0})
+    lane.lost()
+    clock.tick(10)
+    site.expire()
+    assert site.readings(UPS) == {}
+    site.lane(UPS, 5).post({"ups.load": 3.0, "battery.charge": 10.0})
+    assert set(site.readings(UPS)) == {"ups.load", "battery.charge"}
+    assert heard == []
