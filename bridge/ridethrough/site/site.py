@@ -93,14 +93,19 @@ class Lane:
         """False once its device has been removed; what is posted then is dropped."""
         self.confirmed: OrderedDict[tuple[str, bool], float] = OrderedDict()
         """(key, is a condition) to the monotonic time it was last confirmed, oldest first."""
-        self.keys: set[tuple[str, bool]] = set()
+        self.keys: dict[tuple[str, bool], None] = {}
+        """What it answers for: whoever posted a key last does."""
 
     def post(
         self,
         points: Mapping[str, Value | None] | None = None,
         conditions: Mapping[str, bool] | None = None,
     ) -> None:
-        """Post what was read. A point whose value is None is one the device does not support."""
+        """Post what was read. A point whose value is None is one the device does not support.
+
+        Where two lanes post one key, the last one answers for it. But a computed value never takes the place of a
+        good one from elsewhere, nor does None.
+        """
         self._site._post(self, points or {}, conditions or {})
 
     def lost(self) -> None:
@@ -125,6 +130,7 @@ class Site:
         self._conditions: dict[DeviceId, dict[str, ConditionState]] = {}
         self._lanes: dict[DeviceId, list[Lane]] = {}
         self._derivations: dict[DeviceId, list[tuple[Derivation, Lane]]] = {}
+        self._owners: dict[DeviceId, dict[tuple[str, bool], Lane]] = {}
         self._watchers: dict[DeviceId, dict[str, dict[object, Callable[[Reading], None]]]] = {}
         self._observers: dict[object, Callable[[Change], None]] = {}
         self._open: Change | None = None
@@ -208,6 +214,7 @@ class Site:
             self._devices[device.id] = device
             self._readings.setdefault(device.id, {})
             self._conditions.setdefault(device.id, {})
+            self._owners.setdefault(device.id, {})
             self._change.devices[device.id] = device
 
     def remove(self, device_id: DeviceId) -> None:
@@ -224,6 +231,7 @@ class Site:
                 lane.alive = False
             self._readings.pop(device_id, None)
             self._conditions.pop(device_id, None)
+            self._owners.pop(device_id, None)
             self._watchers.pop(device_id, None)
             self._touched.pop(device_id, None)
             self._change.forget(device_id)
@@ -291,6 +299,8 @@ class Site:
                     continue
                 quality = Quality.UNSUPPORTED if value is None else Quality.GOOD
                 old = readings.get(key)
+                if old is not None and old.good and self._yields(lane, (key, False), unsupported=value is None):
+                    continue
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
@@ -307,6 +317,9 @@ class Site:
                     self.rejected[key] = self.rejected.get(key, 0) + 1
                     continue
                 before = states.get(key)
+                known = before is not None and before.quality is Quality.GOOD
+                if known and self._yields(lane, (key, True), unsupported=False):
+                    continue
                 self._confirm(lane, (key, True), now)
                 if before is not None and before.active is active and before.quality is Quality.GOOD:
                     continue
@@ -318,9 +331,21 @@ class Site:
                 if flipped:
                     self._change.edges.append(Edge(lane.device, key, active, stamp))
 
-    @staticmethod
-    def _confirm(lane: Lane, key: tuple[str, bool], now: float) -> None:
-        lane.keys.add(key)
+    def _yields(self, lane: Lane, key: tuple[str, bool], *, unsupported: bool) -> bool:
+        owner = self._owners[lane.device].get(key)
+        if owner is None or owner is lane:
+            return False
+        return unsupported or (lane.source is Source.COMPUTED and owner.source is not Source.COMPUTED)
+
+    def _confirm(self, lane: Lane, key: tuple[str, bool], now: float) -> None:
+        owners = self._owners[lane.device]
+        owner = owners.get(key)
+        if owner is not lane:
+            if owner is not None:
+                owner.keys.pop(key, None)
+                owner.confirmed.pop(key, None)
+            owners[key] = lane
+        lane.keys[key] = None
         lane.confirmed[key] = now
         lane.confirmed.move_to_end(key)
 

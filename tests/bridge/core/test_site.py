@@ -452,3 +452,46 @@ def test_device_that_comes_back_begins_anew(site: Site, clock: ManualClock) -> N
     site.lane(UPS, 5).post({"ups.load": 3.0, "battery.charge": 10.0})
     assert set(site.readings(UPS)) == {"ups.load", "battery.charge"}
     assert heard == []
+
+
+# Several sources of one point
+
+
+def test_point_that_another_lane_keeps_confirming_does_not_expire(site: Site, clock: ManualClock) -> None:
+    once, often = site.lane(UPS, 5), site.lane(UPS, 5)
+    once.post({"ups.load": 1.0}, {"on_battery": False})
+    for _ in range(4):
+        clock.tick(3)
+        often.post({"ups.load": 1.0}, {"on_battery": False})
+        site.expire()
+        assert quality(site, "ups.load") is Quality.GOOD
+        assert site.conditions(UPS)["on_battery"].quality is Quality.GOOD
+    once.lost()
+    once.drop(["ups.load"])
+    assert quality(site, "ups.load") is Quality.GOOD
+    often.lost()
+    assert quality(site, "ups.load") is Quality.LOST
+
+
+def test_computed_value_never_takes_the_place_of_a_good_measured_one(site: Site, changes: list[Change]) -> None:
+    site.derive(UPS, runtime)
+    lane = site.lane(UPS, 5)
+    lane.post({"battery.charge": 10.0, "battery.runtime": 555.0}, {"battery_low": False})
+    assert value(site, "battery.runtime") == 555.0
+    assert site.conditions(UPS)["battery_low"].active is False
+    assert [edge for change in changes for edge in change.edges] == []
+    lane.drop(["battery.runtime"])
+    assert value(site, "battery.runtime") == 600.0
+    lane.post({"battery.runtime": 550.0})
+    reading = site.reading(UPS, "battery.runtime")
+    assert reading is not None
+    assert (reading.value, reading.source) == (550.0, Source.MEASURED)
+
+
+def test_computed_value_stands_where_the_device_has_none(site: Site, changes: list[Change]) -> None:
+    site.derive(UPS, runtime)
+    lane = site.lane(UPS, 5)
+    for _ in range(3):
+        lane.post({"battery.charge": 10.0, "battery.runtime": None})
+        assert value(site, "battery.runtime") == 600.0
+    assert len(changes) == 1
