@@ -360,13 +360,13 @@ class Site:
                 name, is_condition = key
                 if is_condition:
                     state = states[name]
-                    if state.quality is not quality:
+                    if _worse(quality, state.quality):
                         states[name] = replace(state, quality=quality)
                         self._change.conditions[lane.device, name] = states[name]
                         self._touched[lane.device] = None
                     continue
                 reading = readings[name]
-                if reading.quality not in (quality, Quality.UNSUPPORTED):
+                if _worse(quality, reading.quality):
                     readings[name] = replace(reading, quality=quality)
                     self._change.points[lane.device, name] = readings[name]
                     self._touched[lane.device] = None
@@ -381,7 +381,7 @@ class Site:
                 given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
                 gone = [key for key in lane.keys if key not in given]
                 if gone:
-                    self._degrade(lane, gone, self._worst(device_id))
+                    self._degrade(lane, gone, self._worst(device_id, lane))
 
     def _work_out(self, derivation: Derivation, view: DeviceView, now: float) -> Derived:
         """Nothing, and one line in the log, when the derivation fails; the device's readings must still be heard of."""
@@ -413,9 +413,16 @@ class Site:
             frozenset(good),
         )
 
-    def _worst(self, device_id: DeviceId) -> Quality:
-        qualities = {reading.quality for reading in self._readings[device_id].values()}
-        return Quality.LOST if Quality.LOST in qualities else Quality.STALE
+    def _worst(self, device_id: DeviceId, own: Lane) -> Quality:
+        """How bad that is from which a derivation would have worked something out; its own results do not count."""
+        lost = any(
+            reading.quality is Quality.LOST and (key, False) not in own.keys
+            for key, reading in self._readings[device_id].items()
+        ) or any(
+            state.quality is Quality.LOST and (key, True) not in own.keys
+            for key, state in self._conditions[device_id].items()
+        )
+        return Quality.LOST if lost else Quality.STALE
 
     def _notify(self, change: Change) -> None:
         self._unheard.append(change)
@@ -445,6 +452,12 @@ class Site:
             del keys[key]
         if not self._watchers.get(device, True):
             del self._watchers[device]
+
+
+def _worse(quality: Quality, than: Quality) -> bool:
+    """Whether a reading may go from one to the other without being posted: never upwards, never from unsupported."""
+    order = (Quality.GOOD, Quality.STALE, Quality.LOST)
+    return than in order and order.index(quality) > order.index(than)
 
 
 def _forget[T](table: dict[object, T], handle: object) -> None:

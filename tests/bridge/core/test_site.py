@@ -495,3 +495,40 @@ def test_computed_value_stands_where_the_device_has_none(site: Site, changes: li
         lane.post({"battery.charge": 10.0, "battery.runtime": None})
         assert value(site, "battery.runtime") == 600.0
     assert len(changes) == 1
+
+
+# Quality goes down by itself and up only by being posted
+
+
+def test_what_is_lost_stays_lost_until_it_is_posted_again(site: Site, clock: ManualClock) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"ups.load": 1.0})
+    lane.lost()
+    lane.drop(["ups.load"])
+    clock.tick(6)
+    site.expire()
+    assert quality(site, "ups.load") is Quality.LOST
+    lane.post({"ups.load": 1.0})
+    assert quality(site, "ups.load") is Quality.GOOD
+
+
+def test_derived_value_is_lost_when_only_conditions_were_lost(site: Site) -> None:
+    def mode(view: DeviceView, now: float) -> Derived:
+        return Derived({"ups.mode": "battery"}) if "on_battery" in view.known else Derived()
+
+    site.derive(UPS, mode)
+    lane = site.lane(UPS, 5)
+    lane.post(conditions={"on_battery": True})
+    assert quality(site, "ups.mode") is Quality.GOOD
+    lane.lost()
+    assert quality(site, "ups.mode") is Quality.LOST
+
+
+def test_derived_value_is_not_kept_lost_by_having_been_lost(site: Site) -> None:
+    site.derive(UPS, runtime)
+    lane = site.lane(UPS, 5)
+    lane.post({"battery.charge": 10.0})
+    lane.lost()
+    lane.post({"battery.charge": 10.0})
+    lane.drop(["battery.charge"])
+    assert quality(site, "battery.runtime") is Quality.STALE
