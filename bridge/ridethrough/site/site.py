@@ -133,6 +133,7 @@ class Site:
         self._owners: dict[DeviceId, dict[tuple[str, bool], Lane]] = {}
         self._watchers: dict[DeviceId, dict[str, dict[object, Callable[[Reading], None]]]] = {}
         self._observers: dict[object, Callable[[Change], None]] = {}
+        self._expected: dict[DeviceId, dict[str, datetime]] = {}
         self._open: Change | None = None
         self._unheard: deque[Change] = deque()
         self._notifying = False
@@ -216,6 +217,8 @@ class Site:
             self._conditions.setdefault(device.id, {})
             self._owners.setdefault(device.id, {})
             self._change.devices[device.id] = device
+            for condition, since in self._expected.pop(device.id, {}).items():
+                self.restore(device.id, condition, since)
 
     def remove(self, device_id: DeviceId) -> None:
         """Remove a device and its children with all their points, in one revision.
@@ -252,11 +255,25 @@ class Site:
             self._touched[device] = None
 
     def restore(self, device: DeviceId, condition: str, since: datetime) -> None:
-        """A condition that the journal knows as raised: active, but lost until a link confirms or clears it."""
+        """Put back a condition that the journal knows as raised: active, but lost until a source posts it.
+
+        Neither makes an edge, nor does a source that confirms it; one that says otherwise clears it. For a device that
+        does not exist yet it waits until the device is put: restore before links start. Conditions that the catalogue
+        does not know are ignored, and devices that never come cost nothing but this note.
+        """
+        if device not in self._devices:
+            self._expected.setdefault(device, {})[condition] = since
+            return
+        if self.catalogue.condition(self._devices[device].kind, condition) is None:
+            return
         with self.transaction():
-            state = ConditionState(True, Quality.LOST, since)
-            self._conditions.setdefault(device, {})[condition] = state
-            self._change.conditions[device, condition] = state
+            known = self._conditions[device].get(condition)
+            if known is None:
+                known = self._conditions[device][condition] = ConditionState(True, Quality.LOST, since)
+            elif not known.active:
+                # A source was quicker than the journal: what was raised is over, and the journal must hear of it.
+                self._change.edges.append(Edge(device, condition, False, self._clock.utc()))
+            self._change.conditions[device, condition] = known
 
     def expire(self) -> float | None:
         """Mark what is older than its deadline as stale; seconds until the next could expire, or None."""

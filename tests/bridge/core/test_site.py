@@ -532,3 +532,66 @@ def test_derived_value_is_not_kept_lost_by_having_been_lost(site: Site) -> None:
     lane.post({"battery.charge": 10.0})
     lane.drop(["battery.charge"])
     assert quality(site, "battery.runtime") is Quality.STALE
+
+
+# Restoration
+
+
+def restored(site: Site, clock: ManualClock) -> None:
+    site.restore(UPS, "on_battery", clock.utc())
+    clock.tick(60)
+
+
+def test_restored_condition_is_active_lost_and_makes_no_edge(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    since = clock.utc()
+    restored(site, clock)
+    state = site.conditions(UPS)["on_battery"]
+    assert (state.active, state.quality, state.since) == (True, Quality.LOST, since)
+    site.lane(UPS, 5).post(conditions={"on_battery": True})
+    state = site.conditions(UPS)["on_battery"]
+    assert (state.quality, state.since) == (Quality.GOOD, since)
+    assert [edge for change in changes for edge in change.edges] == []
+
+
+def test_restored_condition_that_ended_meanwhile_is_cleared(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    restored(site, clock)
+    site.lane(UPS, 5).post(conditions={"on_battery": False})
+    assert [edge for change in changes for edge in change.edges] == [Edge(UPS, "on_battery", False, clock.utc())]
+
+
+def test_condition_is_restored_when_its_device_comes(clock: ManualClock) -> None:
+    site = Site(load_catalogue(), clock)
+    heard: list[Change] = []
+    site.observe(heard.append)
+    restored(site, clock)
+    assert (heard, site.conditions(UPS)) == ([], {})
+    site.put(Device(UPS, "ups-1", "ups", "UPS"))
+    assert site.conditions(UPS)["on_battery"].active is True
+    (change,) = heard
+    assert set(change.conditions) == {(UPS, "on_battery")}
+    site.remove(UPS)
+    site.put(Device(UPS, "ups-1", "ups", "UPS"))
+    assert site.conditions(UPS) == {}
+
+
+def test_condition_that_the_catalogue_no_longer_knows_is_not_restored(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    site.restore(UPS, "no_such", clock.utc())
+    assert changes == []
+
+
+def test_source_that_was_quicker_than_the_journal_is_believed(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    site.lane(UPS, 5).post(conditions={"on_battery": False, "overload": True})
+    changes.clear()
+    restored(site, clock)
+    site.restore(UPS, "overload", clock.utc())
+    assert [(edge.condition, edge.active) for change in changes for edge in change.edges] == [("on_battery", False)]
+    assert site.conditions(UPS)["on_battery"].active is False
+    assert site.conditions(UPS)["overload"].quality is Quality.GOOD
