@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+import heapq
+import itertools
 import logging
 
 from ..catalogue import Catalogue
@@ -91,6 +93,8 @@ class Lane:
         self.source = source
         self.alive = True
         """False once its device has been removed; what is posted then is dropped."""
+        self.awaited = False
+        """Whether the site has it among those that expire."""
         self.confirmed: OrderedDict[tuple[str, bool], float] = OrderedDict()
         """(key, is a condition) to the monotonic time it was last confirmed, oldest first."""
         self.keys: dict[tuple[str, bool], None] = {}
@@ -134,6 +138,8 @@ class Site:
         self._watchers: dict[DeviceId, dict[str, dict[object, Callable[[Reading], None]]]] = {}
         self._observers: dict[object, Callable[[Change], None]] = {}
         self._expected: dict[DeviceId, dict[str, datetime]] = {}
+        self._deadlines: list[tuple[float, int, Lane]] = []
+        self._order = itertools.count()
         self._open: Change | None = None
         self._unheard: deque[Change] = deque()
         self._notifying = False
@@ -276,24 +282,30 @@ class Site:
             self._change.conditions[device, condition] = known
 
     def expire(self) -> float | None:
-        """Mark what is older than its deadline as stale; seconds until the next could expire, or None."""
+        """Mark what is older than its deadline as stale; seconds until it need be called again, or None.
+
+        Each lane is looked at once per deadline, not once per call: it costs nothing while nothing is due.
+        """
         now = self._clock.monotonic()
-        following: float | None = None
         with self.transaction():
-            for lanes in self._lanes.values():
-                for lane in lanes:
-                    if lane.deadline is None:
-                        continue
-                    old: list[tuple[str, bool]] = []
-                    for key, confirmed in lane.confirmed.items():
-                        left = confirmed + lane.deadline - now
-                        if left > 0:
-                            following = left if following is None else min(following, left)
-                            break
-                        old.append(key)
-                    if old:
-                        self._degrade(lane, old, Quality.STALE)
-        return following
+            while self._deadlines and self._deadlines[0][0] <= now:
+                _, _, lane = heapq.heappop(self._deadlines)
+                lane.awaited = False
+                self._expire(lane, now)
+        return self._deadlines[0][0] - now if self._deadlines else None
+
+    def _expire(self, lane: Lane, now: float) -> None:
+        if lane.deadline is None or not lane.alive:
+            return
+        old = list(itertools.takewhile(lambda key: lane.confirmed[key] + (lane.deadline or 0.0) <= now, lane.confirmed))
+        self._degrade(lane, old, Quality.STALE)
+        if lane.confirmed:
+            self._await(lane, next(iter(lane.confirmed.values())))
+
+    def _await(self, lane: Lane, confirmed: float) -> None:
+        if lane.deadline is not None and not lane.awaited:
+            lane.awaited = True
+            heapq.heappush(self._deadlines, (confirmed + lane.deadline, next(self._order), lane))
 
     # How it is done
 
@@ -365,6 +377,7 @@ class Site:
         lane.keys[key] = None
         lane.confirmed[key] = now
         lane.confirmed.move_to_end(key)
+        self._await(lane, now)
 
     def _degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
         if lane.device not in self._devices or not lane.alive:

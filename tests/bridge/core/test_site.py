@@ -595,3 +595,33 @@ def test_source_that_was_quicker_than_the_journal_is_believed(
     assert [(edge.condition, edge.active) for change in changes for edge in change.edges] == [("on_battery", False)]
     assert site.conditions(UPS)["on_battery"].active is False
     assert site.conditions(UPS)["overload"].quality is Quality.GOOD
+
+
+def test_expiry_looks_at_no_lane_before_its_time(site: Site, clock: ManualClock) -> None:
+
+    lanes = []
+    for number in range(100):
+        device = DeviceId(f"d{number}")
+        site.put(Device(device, device, "ups", device))
+        lanes.append(site.lane(device, 60))
+        lanes[-1].post({"ups.load": 1.0})
+    due = site.lane(UPS, 5)
+    due.post({"ups.load": 1.0})
+    looked_at: list[object] = []
+    expire = site._expire
+    site._expire = lambda lane, now: (looked_at.append(lane), expire(lane, now))[1]  # type: ignore[method-assign]
+    for _ in range(5):
+        clock.tick(1)
+        site.expire()
+    assert looked_at == [due]
+
+
+def test_lane_of_a_removed_device_expires_without_a_trace(
+    site: Site, changes: list[Change], clock: ManualClock
+) -> None:
+    site.lane(UPS, 5).post({"ups.load": 1.0})
+    site.remove(UPS)
+    changes.clear()
+    clock.tick(10)
+    assert site.expire() is None
+    assert changes == []
