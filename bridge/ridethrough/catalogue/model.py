@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+import math
 import re
+from typing import Never
 
 type Value = float | int | bool | str
 
@@ -80,18 +82,30 @@ class Quantity:
             case "bool" if isinstance(value, bool):
                 return value
             case "bool":
-                return _TRUTH[str(value).strip().lower()] if str(value).strip().lower() in _TRUTH else _fail(value, "yes or no")
+                truth = _TRUTH.get(str(value).strip().lower())
+                return _fail(value, "yes or no") if truth is None else truth
+            case _ if isinstance(value, bool):
+                return _fail(value, "a number")
+            case "int" if isinstance(value, int):
+                return value
             case "int":
-                return int(float(value))
+                return int(_finite(value))
             case _:
-                number = float(value)
-                return number if abs(number) < float("inf") else _fail(value, "a finite number")
+                return _finite(value)
 
 
 _TRUTH = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 
-def _fail(value: Value, wanted: str) -> Value:
+def _finite(value: Value) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    return number if math.isfinite(number) else _fail(value, "a finite number")
+
+
+def _fail(value: Value, wanted: str) -> Never:
     raise ValueError(f"{value!r} is not {wanted}")
 
 

@@ -16,6 +16,9 @@ from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
 
 _LOGGER = logging.getLogger(__name__)
 
+MOST_REJECTED = 200
+"""Keys counted one by one; further ones are counted together under `…`."""
+
 type Unsubscribe = Callable[[], None]
 type PointId = tuple[DeviceId, str]
 
@@ -146,7 +149,7 @@ class Site:
         self._failing: set[Derivation] = set()
         self._touched: dict[DeviceId, None] = {}
         self.rejected: dict[str, int] = {}
-        """Keys that links posted but the catalogue does not know, with how often."""
+        """Keys that links posted but the catalogue does not know, or with values that cannot be, with how often."""
 
     # Reading
 
@@ -323,8 +326,13 @@ class Site:
         states = self._conditions[lane.device]
         with self.transaction():
             for key, value in points.items():
-                if self.catalogue.point(device.kind, key) is None:
-                    self.rejected[key] = self.rejected.get(key, 0) + 1
+                point = self.catalogue.point(device.kind, key)
+                try:
+                    value = None if value is None or point is None else point.coerce(value)
+                except ValueError:
+                    point = None
+                if point is None:
+                    self._reject(key)
                     continue
                 quality = Quality.UNSUPPORTED if value is None else Quality.GOOD
                 old = readings.get(key)
@@ -333,17 +341,12 @@ class Site:
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
-                if (
-                    old is None
-                    or old.value != value
-                    or old.quality is not quality
-                    or type(old.value) is not type(value)
-                ):
+                if old is None or old.value != value or old.quality is not quality:
                     self._change.points[lane.device, key] = reading
                     self._touched[lane.device] = None
             for key, active in conditions.items():
                 if self.catalogue.condition(device.kind, key) is None:
-                    self.rejected[key] = self.rejected.get(key, 0) + 1
+                    self._reject(key)
                     continue
                 before = states.get(key)
                 known = before is not None and before.quality is Quality.GOOD
@@ -359,6 +362,11 @@ class Site:
                 self._touched[lane.device] = None
                 if flipped:
                     self._change.edges.append(Edge(lane.device, key, active, stamp))
+
+    def _reject(self, key: str) -> None:
+        # A device could make up keys without end.
+        key = key if key in self.rejected or len(self.rejected) < MOST_REJECTED else "…"
+        self.rejected[key] = self.rejected.get(key, 0) + 1
 
     def _yields(self, lane: Lane, key: tuple[str, bool], *, unsupported: bool) -> bool:
         owner = self._owners[lane.device].get(key)

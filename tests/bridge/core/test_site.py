@@ -625,3 +625,40 @@ def test_lane_of_a_removed_device_expires_without_a_trace(
     clock.tick(10)
     assert site.expire() is None
     assert changes == []
+
+
+# Values that cannot be
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "n/a", "", True])
+def test_value_that_cannot_be_is_counted_and_not_published(site: Site, wrong: Value, clock: ManualClock) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"input.voltage": 230.0})
+    clock.tick(3)
+    lane.post({"input.voltage": wrong})
+    assert value(site, "input.voltage") == 230.0
+    assert site.rejected == {"input.voltage": 1}
+    clock.tick(2)
+    site.expire()
+    assert quality(site, "input.voltage") is Quality.STALE
+
+
+def test_option_that_does_not_exist_is_rejected(site: Site) -> None:
+    site.lane(UPS, 5).post({"ups.mode": "sideways"})
+    assert site.reading(UPS, "ups.mode") is None
+
+
+def test_values_have_the_type_of_their_point(site: Site, changes: list[Change]) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({"input.voltage": "230.5", "ups.load": 20, "link.answers": "7"})
+    lane.post({"input.voltage": 230.5, "ups.load": "20", "link.answers": 7})
+    assert (value(site, "input.voltage"), value(site, "ups.load"), value(site, "link.answers")) == (230.5, 20.0, 7)
+    assert type(value(site, "ups.load")) is float
+    assert len(changes) == 1
+
+
+def test_device_that_makes_up_keys_costs_no_memory(site: Site) -> None:
+    lane = site.lane(UPS, 5)
+    lane.post({f"made.up.{number}": 1.0 for number in range(10_000)})
+    assert len(site.rejected) <= 201
+    assert sum(site.rejected.values()) == 10_000
