@@ -2,6 +2,7 @@
 
 from .commands import CommandError, CommandResult, Commands
 from .device import Device
+from .expiry import keep_expiring
 from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
 from .site import Change, Derived, DeviceView, Edge, Lane, Site
 
@@ -22,4 +23,5 @@ __all__ = [
     "Site",
     "Source",
     "Value",
+    "keep_expiring",
 ]
