@@ -59,7 +59,7 @@ class Journal(Protocol):
         """Events with a higher number than `seq`, oldest first, at most `limit`."""
 
     async def last(self) -> int:
-        """The highest sequence number so far, 0 if there is none."""
+        """Return the highest sequence number so far, 0 if there is none."""
 
     async def raised(self) -> list[Event]:
         """For every condition whose last edge is `raised`, that event."""
