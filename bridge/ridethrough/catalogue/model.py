@@ -110,7 +110,7 @@ def _truth(value: Value) -> bool:
 
 def _number(value: Value) -> float:
     # Python itself would also take 1_000, nan and digits of other scripts.
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None:
+    if isinstance(value, bool) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None):
         raise ValueError(f"{value!r} is not a number")
     number = float(value)
     if not math.isfinite(number):

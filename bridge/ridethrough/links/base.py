@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from ..site import CommandError, CommandResult, Value
+from ridethrough.site import CommandError, CommandResult, Value
 
 type Points = Mapping[str, Value | None]
 type Conditions = Mapping[str, bool]

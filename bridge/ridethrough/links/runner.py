@@ -6,9 +6,10 @@ from enum import StrEnum
 import logging
 import random
 
-from ..clock import Clock
-from ..site import CommandError, CommandResult, Commands, Device, DeviceId, Lane, Site, Source, Value
-from ..tasks import Backoff
+from ridethrough.clock import Clock
+from ridethrough.site import CommandError, CommandResult, Commands, Device, DeviceId, Lane, Site, Source, Value
+from ridethrough.tasks import Backoff
+
 from .base import Conditions, Identity, Link, LinkError, Points
 
 _LOGGER = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from ridethrough.logic.derivation import Derivation, Derived
 
 from .commands import CommandError, CommandResult, Commands
 from .device import Device
+from .expiry import keep_expiring
 from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
 from .site import Change, DeviceView, Edge, Lane, Site
 
@@ -25,4 +26,5 @@ __all__ = [
     "Site",
     "Source",
     "Value",
+    "keep_expiring",
 ]

@@ -1,20 +1,25 @@
 """The site: one writer, revisioned, observable. Cost is proportional to what changed."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+import heapq
+import itertools
 import logging
 
-from ridethrough.logic.derivation import Derivation
+from ridethrough.catalogue import Catalogue
+from ridethrough.clock import Clock
+from ridethrough.logic.derivation import Derivation, Derived
 
-from ..catalogue import Catalogue
-from ..clock import Clock
 from .device import Device
 from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
 
 _LOGGER = logging.getLogger(__name__)
+
+MOST_REJECTED = 200
+"""Keys counted one by one; further ones are counted together under `…`."""
 
 type Unsubscribe = Callable[[], None]
 type PointId = tuple[DeviceId, str]
@@ -45,6 +50,15 @@ class Change:
         """Whether anything changed at all."""
         return bool(self.points or self.conditions or self.devices)
 
+    def forget(self, device_id: DeviceId) -> None:
+        """The device was removed: what had changed about it no longer matters."""
+        for point in [point for point in self.points if point[0] == device_id]:
+            del self.points[point]
+        for point in [point for point in self.conditions if point[0] == device_id]:
+            del self.conditions[point]
+        self.edges = [edge for edge in self.edges if edge.device != device_id]
+        self.devices[device_id] = None
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
@@ -71,16 +85,25 @@ class Lane:
         self.device = device
         self.deadline = deadline
         self.source = source
+        self.alive = True
+        """False once its device has been removed; what is posted then is dropped."""
+        self.awaited = False
+        """Whether the site has it among those that expire."""
         self.confirmed: OrderedDict[tuple[str, bool], float] = OrderedDict()
         """(key, is a condition) to the monotonic time it was last confirmed, oldest first."""
-        self.keys: set[tuple[str, bool]] = set()
+        self.keys: dict[tuple[str, bool], None] = {}
+        """What it answers for: whoever posted a key last does."""
 
     def post(
         self,
         points: Mapping[str, Value | None] | None = None,
         conditions: Mapping[str, bool] | None = None,
     ) -> None:
-        """Post what was read. A point whose value is None is one the device does not support."""
+        """Post what was read. A point whose value is None is one the device does not support.
+
+        Where two lanes post one key, the last one answers for it. But a computed value never takes the place of a
+        good one from elsewhere, nor does None.
+        """
         self._site._post(self, points or {}, conditions or {})
 
     def lost(self) -> None:
@@ -104,17 +127,22 @@ class Site:
         self._readings: dict[DeviceId, dict[str, Reading]] = {}
         self._conditions: dict[DeviceId, dict[str, ConditionState]] = {}
         self._lanes: dict[DeviceId, list[Lane]] = {}
-        self._owners: dict[DeviceId, dict[tuple[str, bool], Lane]] = {}
-        """Who posted each key last: only that lane may degrade it."""
         self._derivations: dict[DeviceId, list[tuple[Derivation, Lane]]] = {}
+        self._owners: dict[DeviceId, dict[tuple[str, bool], Lane]] = {}
+        self._watchers: dict[DeviceId, dict[str, dict[object, Callable[[Reading], None]]]] = {}
+        self._observers: dict[object, Callable[[Change], None]] = {}
         self._again: dict[DeviceId, float] = {}
         """When a device's derivations want to be run again although nothing has changed."""
-        self._watchers: dict[PointId, list[Callable[[Reading], None]]] = {}
-        self._observers: list[Callable[[Change], None]] = []
+        self._expected: dict[DeviceId, dict[str, datetime]] = {}
+        self._deadlines: list[tuple[float, int, Lane]] = []
+        self._order = itertools.count()
         self._open: Change | None = None
+        self._unheard: deque[Change] = deque()
+        self._notifying = False
+        self._failing: set[Derivation] = set()
         self._touched: dict[DeviceId, None] = {}
         self.rejected: dict[str, int] = {}
-        """Keys that links posted but the catalogue does not know, with how often."""
+        """Keys that links posted but the catalogue does not know, or with values that cannot be, with how often."""
 
     # Reading
 
@@ -142,21 +170,28 @@ class Site:
     # Observing
 
     def observe(self, observer: Callable[[Change], None]) -> Unsubscribe:
-        """Call `observer` with every change, once a revision. It must return quickly."""
-        self._observers.append(observer)
-        return lambda: self._observers.remove(observer)
+        """Call `observer` with every change, once a revision and in their order. It must return quickly.
+
+        It may post; what comes of that is a later revision, which everyone hears of after this one.
+        """
+        handle = object()
+        self._observers[handle] = observer
+        return lambda: _forget(self._observers, handle)
 
     def watch(self, device: DeviceId, key: str, watcher: Callable[[Reading], None]) -> Unsubscribe:
         """Call `watcher` when this one point changes."""
-        watchers = self._watchers.setdefault((device, key), [])
-        watchers.append(watcher)
-        return lambda: watchers.remove(watcher)
+        handle = object()
+        self._watchers.setdefault(device, {}).setdefault(key, {})[handle] = watcher
+        return lambda: self._unwatch(device, key, handle)
 
     # Writing
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything posted within it one revision; nested transactions join the outer one."""
+        """Make everything posted within it one revision; nested transactions join the outer one.
+
+        Nothing may be awaited within it. What was posted before an exception counts: it was read, after all.
+        """
         if self._open is not None:
             yield
             return
@@ -164,9 +199,11 @@ class Site:
         try:
             yield
         finally:
-            self._derive()
-            change, self._open = self._open, None
-            self._touched.clear()
+            try:
+                self._derive()
+            finally:
+                change, self._open = self._open, None
+                self._touched.clear()
             if change:
                 self.revision = change.revision
                 self._notify(change)
@@ -180,19 +217,32 @@ class Site:
             self._devices[device.id] = device
             self._readings.setdefault(device.id, {})
             self._conditions.setdefault(device.id, {})
+            self._owners.setdefault(device.id, {})
             self._change.devices[device.id] = device
+            for condition, since in self._expected.pop(device.id, {}).items():
+                self.restore(device.id, condition, since)
 
     def remove(self, device_id: DeviceId) -> None:
-        """Remove a device and its children with all their points."""
-        for child in [device.id for device in self._devices.values() if device.parent == device_id]:
-            self.remove(child)
+        """Remove a device and its children with all their points, in one revision.
+
+        Its lanes are dead and its watchers gone: a device that comes back under this id begins anew.
+        """
         with self.transaction():
             if self._devices.pop(device_id, None) is None:
                 return
-            for table in (self._readings, self._conditions, self._lanes, self._owners, self._derivations, self._again):
-                table.pop(device_id, None)
+            for lane in self._lanes.pop(device_id, ()):
+                lane.alive = False
+            for _, lane in self._derivations.pop(device_id, ()):
+                lane.alive = False
+            self._readings.pop(device_id, None)
+            self._conditions.pop(device_id, None)
+            self._owners.pop(device_id, None)
+            self._again.pop(device_id, None)
+            self._watchers.pop(device_id, None)
             self._touched.pop(device_id, None)
-            self._change.devices[device_id] = None
+            self._change.forget(device_id)
+            for child in [device.id for device in self._devices.values() if device.parent == device_id]:
+                self.remove(child)
 
     def lane(self, device: DeviceId, deadline: float | None, source: Source = Source.MEASURED) -> Lane:
         """Open a writer's handle on a device; see `Lane`."""
@@ -208,38 +258,56 @@ class Site:
             self._touched[device] = None
 
     def restore(self, device: DeviceId, condition: str, since: datetime) -> None:
-        """A condition that the journal knows as raised: active, but lost until a link confirms or clears it."""
+        """Put back a condition that the journal knows as raised: active, but lost until a source posts it.
+
+        Neither makes an edge, nor does a source that confirms it; one that says otherwise clears it. For a device that
+        does not exist yet it waits until the device is put: restore before links start. Conditions that the catalogue
+        does not know are ignored, and devices that never come cost nothing but this note.
+        """
+        if device not in self._devices:
+            self._expected.setdefault(device, {})[condition] = since
+            return
+        if self.catalogue.condition(self._devices[device].kind, condition) is None:
+            return
         with self.transaction():
-            state = ConditionState(True, Quality.LOST, since)
-            self._conditions.setdefault(device, {})[condition] = state
-            self._change.conditions[device, condition] = state
+            known = self._conditions[device].get(condition)
+            if known is None:
+                known = self._conditions[device][condition] = ConditionState(True, Quality.LOST, since)
+            elif not known.active:
+                # A source was quicker than the journal: what was raised is over, and the journal must hear of it.
+                self._change.edges.append(Edge(device, condition, False, self._clock.utc()))
+            self._change.conditions[device, condition] = known
 
     def expire(self) -> float | None:
         """Mark what is older than its deadline as stale, and run the derivations that are due.
 
-        Gives the seconds until the next could expire or be due, or None.
+        Return the seconds until it need be called again, or None. Each lane is looked at once per deadline, not once
+        per call: it costs nothing while nothing is due.
         """
         now = self._clock.monotonic()
-        following: float | None = None
         with self.transaction():
-            for lanes in self._lanes.values():
-                for lane in lanes:
-                    if lane.deadline is None:
-                        continue
-                    old: list[tuple[str, bool]] = []
-                    for key, confirmed in lane.confirmed.items():
-                        left = confirmed + lane.deadline - now
-                        if left > 0:
-                            following = left if following is None else min(following, left)
-                            break
-                        old.append(key)
-                    if old:
-                        self._degrade(lane, old, Quality.STALE)
+            while self._deadlines and self._deadlines[0][0] <= now:
+                _, _, lane = heapq.heappop(self._deadlines)
+                lane.awaited = False
+                self._expire(lane, now)
             for device, due in self._again.items():
                 if due <= now:
                     self._touched[device] = None
-        dues = [due - now for due in self._again.values()]
-        return min(dues if following is None else [following, *dues], default=None)
+        dues = [*self._again.values(), *(deadline for deadline, _, _ in self._deadlines[:1])]
+        return min(dues) - now if dues else None
+
+    def _expire(self, lane: Lane, now: float) -> None:
+        if lane.deadline is None or not lane.alive:
+            return
+        old = list(itertools.takewhile(lambda key: lane.confirmed[key] + (lane.deadline or 0.0) <= now, lane.confirmed))
+        self._degrade(lane, old, Quality.STALE)
+        if lane.confirmed:
+            self._await(lane, next(iter(lane.confirmed.values())))
+
+    def _await(self, lane: Lane, confirmed: float) -> None:
+        if lane.deadline is not None and not lane.awaited:
+            lane.awaited = True
+            heapq.heappush(self._deadlines, (confirmed + lane.deadline, next(self._order), lane))
 
     # How it is done
 
@@ -250,20 +318,25 @@ class Site:
 
     def _post(self, lane: Lane, points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> None:
         device = self._devices.get(lane.device)
-        if device is None:
+        if device is None or not lane.alive:
             return
         now, stamp = self._clock.monotonic(), self._clock.utc()
         readings = self._readings[lane.device]
         states = self._conditions[lane.device]
         with self.transaction():
             for key, value in points.items():
-                if self.catalogue.point(device.kind, key) is None:
-                    self.rejected[key] = self.rejected.get(key, 0) + 1
-                    continue
-                if value is None and self._computed_by_another(lane, key):
+                point = self.catalogue.point(device.kind, key)
+                try:
+                    value = None if value is None or point is None else point.coerce(value)
+                except ValueError:
+                    point = None
+                if point is None:
+                    self._reject(key)
                     continue
                 quality = Quality.UNSUPPORTED if value is None else Quality.GOOD
                 old = readings.get(key)
+                if old is not None and old.good and self._yields(lane, (key, False), unsupported=value is None):
+                    continue
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
@@ -271,16 +344,18 @@ class Site:
                     old is None
                     or old.value != value
                     or old.quality is not quality
-                    or type(old.value) is not type(value)
                     or old.source is not lane.source
                 ):
                     self._change.points[lane.device, key] = reading
                     self._touched[lane.device] = None
             for key, active in conditions.items():
                 if self.catalogue.condition(device.kind, key) is None:
-                    self.rejected[key] = self.rejected.get(key, 0) + 1
+                    self._reject(key)
                     continue
                 before = states.get(key)
+                known = before is not None and before.quality is Quality.GOOD
+                if known and self._yields(lane, (key, True), unsupported=False):
+                    continue
                 self._confirm(lane, (key, True), now)
                 if before is not None and before.active is active and before.quality is Quality.GOOD:
                     continue
@@ -292,24 +367,32 @@ class Site:
                 if flipped:
                     self._change.edges.append(Edge(lane.device, key, active, stamp))
 
-    def _computed_by_another(self, lane: Lane, key: str) -> bool:
-        owner = self._owners.get(lane.device, {}).get((key, False))
-        return owner is not None and owner is not lane and owner.source is Source.COMPUTED
+    def _reject(self, key: str) -> None:
+        # A device could make up keys without end.
+        key = key if key in self.rejected or len(self.rejected) < MOST_REJECTED else "…"
+        self.rejected[key] = self.rejected.get(key, 0) + 1
+
+    def _yields(self, lane: Lane, key: tuple[str, bool], *, unsupported: bool) -> bool:
+        owner = self._owners[lane.device].get(key)
+        if owner is None or owner is lane:
+            return False
+        return unsupported or (lane.source is Source.COMPUTED and owner.source is not Source.COMPUTED)
 
     def _confirm(self, lane: Lane, key: tuple[str, bool], now: float) -> None:
-        owners = self._owners.setdefault(lane.device, {})
+        owners = self._owners[lane.device]
         owner = owners.get(key)
         if owner is not lane:
             if owner is not None:
-                owner.keys.discard(key)
+                owner.keys.pop(key, None)
                 owner.confirmed.pop(key, None)
             owners[key] = lane
-        lane.keys.add(key)
+        lane.keys[key] = None
         lane.confirmed[key] = now
         lane.confirmed.move_to_end(key)
+        self._await(lane, now)
 
     def _degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
-        if lane.device not in self._devices:
+        if lane.device not in self._devices or not lane.alive:
             return
         readings = self._readings[lane.device]
         states = self._conditions[lane.device]
@@ -319,13 +402,13 @@ class Site:
                 name, is_condition = key
                 if is_condition:
                     state = states[name]
-                    if state.quality is not quality:
+                    if _worse(quality, state.quality):
                         states[name] = replace(state, quality=quality)
                         self._change.conditions[lane.device, name] = states[name]
                         self._touched[lane.device] = None
                     continue
                 reading = readings[name]
-                if reading.quality not in (quality, Quality.UNSUPPORTED):
+                if _worse(quality, reading.quality):
                     readings[name] = replace(reading, quality=quality)
                     self._change.points[lane.device, name] = readings[name]
                     self._touched[lane.device] = None
@@ -336,17 +419,29 @@ class Site:
         for device_id in list(self._touched):
             dues: list[float] = []
             for derivation, lane in self._derivations.get(device_id, ()):
-                derived = derivation(self._view(device_id, lane), now)
+                derived = self._work_out(derivation, self._view(device_id, lane), now)
                 self._post(lane, derived.points, derived.conditions)
                 if derived.again is not None:
                     dues.append(now + derived.again)
                 given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
                 gone = [key for key in lane.keys if key not in given]
                 if gone:
-                    self._degrade(lane, gone, self._worst(device_id))
+                    self._degrade(lane, gone, self._worst(device_id, lane))
             self._again.pop(device_id, None)
             if dues:
                 self._again[device_id] = min(dues)
+
+    def _work_out(self, derivation: Derivation, view: DeviceView, now: float) -> Derived:
+        """Nothing, and one line in the log, when the derivation fails; the device's readings must still be heard of."""
+        try:
+            derived = derivation(view, now)
+        except Exception:
+            if derivation not in self._failing:
+                _LOGGER.exception("A derivation failed for %s", view.device.key)
+            self._failing.add(derivation)
+            return Derived()
+        self._failing.discard(derivation)
+        return derived
 
     def _view(self, device_id: DeviceId, own: Lane) -> DeviceView:
         values = {
@@ -366,16 +461,55 @@ class Site:
             frozenset(good),
         )
 
-    def _worst(self, device_id: DeviceId) -> Quality:
-        qualities = {reading.quality for reading in self._readings[device_id].values()}
-        return Quality.LOST if Quality.LOST in qualities else Quality.STALE
+    def _worst(self, device_id: DeviceId, own: Lane) -> Quality:
+        """How bad that is from which a derivation would have worked something out; its own results do not count."""
+        lost = any(
+            reading.quality is Quality.LOST and (key, False) not in own.keys
+            for key, reading in self._readings[device_id].items()
+        ) or any(
+            state.quality is Quality.LOST and (key, True) not in own.keys
+            for key, state in self._conditions[device_id].items()
+        )
+        return Quality.LOST if lost else Quality.STALE
 
     def _notify(self, change: Change) -> None:
-        for point, reading in change.points.items():
-            for watcher in list(self._watchers.get(point, ())):
-                _guard(watcher, reading)
-        for observer in list(self._observers):
-            _guard(observer, change)
+        self._unheard.append(change)
+        if self._notifying:
+            return
+        self._notifying = True
+        try:
+            while self._unheard:
+                self._tell(self._unheard.popleft())
+        finally:
+            self._notifying = False
+
+    def _tell(self, change: Change) -> None:
+        for (device, key), reading in change.points.items():
+            watchers = self._watchers.get(device, {}).get(key, {})
+            for handle, watcher in list(watchers.items()):
+                if handle in watchers:
+                    _guard(watcher, reading)
+        for handle, observer in list(self._observers.items()):
+            if handle in self._observers:
+                _guard(observer, change)
+
+    def _unwatch(self, device: DeviceId, key: str, handle: object) -> None:
+        keys = self._watchers.get(device, {})
+        _forget(keys.get(key, {}), handle)
+        if not keys.get(key, True):
+            del keys[key]
+        if not self._watchers.get(device, True):
+            del self._watchers[device]
+
+
+def _worse(quality: Quality, than: Quality) -> bool:
+    """Whether a reading may go from one to the other without being posted: never upwards, never from unsupported."""
+    order = (Quality.GOOD, Quality.STALE, Quality.LOST)
+    return than in order and order.index(quality) > order.index(than)
+
+
+def _forget[T](table: dict[object, T], handle: object) -> None:
+    table.pop(handle, None)
 
 
 def _guard[T](call: Callable[[T], None], argument: T) -> None:

@@ -1,0 +1,63 @@
+"""From a file to a `BridgeConfig`, or to everything that is wrong with it."""
+
+from importlib import resources
+from pathlib import Path
+
+import voluptuous as vol
+
+from .document import Document, read_document
+from .errors import ConfigError
+from .model import BridgeConfig
+from .schema import Key, LinkCheck, schema
+
+EXAMPLE = resources.files(__package__).joinpath("example.yaml").read_text(encoding="utf-8")
+"""A configuration with everything that can be in it, explained; `ridethrough check --example` prints it."""
+
+
+def load(path: Path, check_link: LinkCheck | None = None) -> BridgeConfig:
+    """Read and check the configuration file.
+
+    `check_link` raises ValueError for a link that no one could open. Raises ConfigError, which holds every problem
+    with file, line and permitted values; nothing else, whatever the file contains.
+    """
+    document = read_document(path)
+    config: BridgeConfig | None = None
+    try:
+        config = schema(path.absolute().parent, check_link)(document.tree)
+    except vol.Invalid as error:
+        for one in error.errors if isinstance(error, vol.MultipleInvalid) else [error]:
+            _note(document, one)
+    _note_duplicates(document)
+    if document.problems or config is None:
+        raise ConfigError(document.problems)
+    return config
+
+
+def _note(document: Document, error: vol.Invalid) -> None:
+    path = tuple(step if isinstance(step, int) else str(step) for step in error.path)
+    if path in document.unresolved:
+        return
+    if isinstance(error, vol.RequiredFieldInvalid):
+        message = f"{_where(path[:-1])}the key {path[-1]} is missing"
+    else:
+        message = f"{_where(path)}{error.error_message}"
+    document.problem(document.line(path), message)
+
+
+def _where(path: tuple[str | int, ...]) -> str:
+    words = [str(step) for step in path if isinstance(step, str)]
+    return f"{'.'.join(words)}: " if words else ""
+
+
+def _note_duplicates(document: Document) -> None:
+    """Two devices with one identity would be one; say so even when something else is wrong with them."""
+    entries = document.tree.get(Key.UPS) if isinstance(document.tree, dict) else None
+    first: dict[str, int] = {}
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        key = entry.get(Key.ID) if isinstance(entry, dict) else None
+        if not isinstance(key, str):
+            continue
+        line = document.line((Key.UPS, index, Key.ID))
+        if key in first:
+            document.problem(line, f"ups.id: {key} is taken by the UPS of line {first[key]}")
+        first.setdefault(key, line)

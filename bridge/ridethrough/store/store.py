@@ -1,0 +1,60 @@
+"""The store: one private SQLite file in the data folder."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ridethrough.clock import Clock, SystemClock
+
+from .database import Database
+from .identities import Identities
+from .journal import KEEP, Journal
+from .tokens import Tokens
+
+
+class Store:
+    """Everything the bridge remembers.
+
+        async with Store.open(config.data / "ridethrough.db") as store:
+            await store.journal.append(…)
+
+    SQLite in WAL mode with `synchronous=FULL`: a commit is on the disk when it returns, and another process may read
+    and write beside the bridge.
+    """
+
+    journal: Journal
+    identities: Identities
+    tokens: Tokens
+
+    def __init__(self, path: Path, clock: Clock, keep: int) -> None:
+        """Use `open`."""
+        self._database = Database(path)
+        self._clock = clock
+        self._keep = keep
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock | None = None, *, keep: int = KEEP) -> Self:
+        """Return the store to enter with `async with`, which raises StoreError when it cannot be used.
+
+        `keep` is the number of events the journal keeps at least.
+        """
+        return cls(path, clock or SystemClock(), keep)
+
+    async def __aenter__(self) -> Self:
+        """Open the file; make it, and its folder, when they do not exist."""
+        await self._database.open()
+        try:
+            self.identities = await Identities.load(self._database)
+        except BaseException:
+            await self._database.close()
+            raise
+        self.journal = Journal(self._database, self._keep)
+        self.tokens = Tokens(self._database, self._clock)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for writes under way and close."""
+        await self.journal.close()
+        await self._database.close()

@@ -1,0 +1,82 @@
+"""The tables, and the steps by which an older database comes to have them."""
+
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData()
+
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Single facts: `schema_version`, `bridge_id`."""
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("device", Text),
+    Column("key", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)
+"""The journal. `at` is in microseconds since 1970 (UTC), `details` a JSON object."""
+
+RAISED = Table(
+    "raised",
+    METADATA,
+    Column("device", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)
+"""Conditions whose last edge is `raised`: a copy of that event, so that it outlives the pruning of the journal."""
+
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("created", Integer, nullable=False),
+    Column("expires", Integer),
+    Column("last_used", Integer),
+)
+"""The API's tokens. `hash` is the SHA-256 of the token, which itself is nowhere; times as in the journal."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE facts (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
+        """
+        CREATE TABLE events (
+            seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, device TEXT, key TEXT NOT NULL,
+            edge TEXT NOT NULL, severity TEXT NOT NULL, details TEXT NOT NULL, PRIMARY KEY (seq)
+        )
+        """,
+        """
+        CREATE TABLE raised (
+            device TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+            severity TEXT NOT NULL, details TEXT NOT NULL, PRIMARY KEY (device, key)
+        )
+        """,
+        """
+        CREATE TABLE tokens (
+            id TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL, created INTEGER NOT NULL,
+            expires INTEGER, last_used INTEGER, PRIMARY KEY (id), UNIQUE (name), UNIQUE (hash)
+        )
+        """,
+    ),
+)
+"""One tuple of statements for each version of the schema, in order; the first makes version 1.
+
+Steps are only ever added. This is all that alembic would give us for four tables in one kind of database, without its
+environment, its second configuration file and its own synchronous engine; when PostgreSQL joins, look again.
+"""
+VERSION = len(MIGRATIONS)
