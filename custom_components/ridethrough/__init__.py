@@ -74,13 +74,13 @@ async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: RidethroughConfigEntry, device: AnyDeviceEntry
 ) -> bool:
-    """A device may be deleted by hand when the bridge no longer has it."""
+    """Let a device be deleted by hand when the bridge no longer has it."""
     known = {(DOMAIN, device_id) for device_id in entry.runtime_data.mirror.devices}
     return not device.identifiers & known
 
 
 def _setup_error(entry: RidethroughConfigEntry, error: RidethroughError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
-    """What Home Assistant is to do about a bridge that cannot be set up: ask for a token, or try again later."""
+    """Tell Home Assistant what to do about a bridge that cannot be set up: ask for a token, or try again later."""
     kind = ConfigEntryAuthFailed if isinstance(error, TokenRefused) else ConfigEntryNotReady
     return kind(
         translation_domain=DOMAIN,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_API_TOKEN, CONF_HOST, CONF_PORT, EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event as HassEvent, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -28,9 +28,7 @@ type EntityBuilder = Callable[[Bridge, Device], Iterable[tuple[str, EntityFactor
 
 def address_of(entry: ConfigEntry) -> Address:
     """Where the bridge of a config entry is."""
-    return Address(
-        entry.data[CONF_HOST], entry.data[CONF_PORT], entry.data[CONF_TLS], entry.data.get(CONF_FINGERPRINT)
-    )
+    return Address(entry.data[CONF_HOST], entry.data[CONF_PORT], entry.data[CONF_TLS], entry.data.get(CONF_FINGERPRINT))
 
 
 class Bridge:
@@ -47,7 +45,7 @@ class Bridge:
         self.client = BridgeClient(
             async_get_clientsession(hass),
             address_of(entry),
-            entry.data[CONF_API_TOKEN],
+            entry.data[CONF_TOKEN],
             self.mirror,
             Callbacks(
                 events_after=lambda: self.journal.received,
@@ -80,9 +78,7 @@ class Bridge:
         )
         # What happens while Home Assistant stops is told to the next one; what happened before it had started, to
         # automations that are armed.
-        self._entry.async_on_unload(
-            self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop)
-        )
+        self._entry.async_on_unload(self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop))
 
     async def disconnect(self) -> None:
         """Close the connection and write down which events were seen."""
@@ -163,6 +159,6 @@ class _Platform:
             self._add_entities(new)
 
     def forget(self, devices: Iterable[str]) -> None:
-        """These devices are gone; should they come back, they get new entities."""
+        """Forget devices that are gone; should they come back, they get new entities."""
         for device_id in devices:
             self._added.pop(device_id, None)

@@ -28,7 +28,7 @@ class PointType:
     """What each placeholder may be; nothing means anything."""
     unit: str | None
     type: str
-    """float, int, bool or text."""
+    """float, int, bool, text, or time (ISO 8601)."""
     precision: int | None
     device_class: str | None
     state_class: str | None
@@ -79,6 +79,20 @@ class CommandType:
         return all(argument.default is not None for argument in self.arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchType:
+    """Two commands that belong together, and the condition that tells how things stand."""
+
+    key: str
+    kinds: frozenset[str]
+    on: str
+    off: str
+    condition: str
+    translation_key: str
+    category: EntityCategory | None
+    enabled: bool
+
+
 class Catalogue:
     """All that is known in advance about devices."""
 
@@ -93,11 +107,12 @@ class Catalogue:
                 self._points |= {(kind, point.key): point for kind in point.kinds}
         conditions = [_condition(row) for row in raw["conditions"]]
         commands = [_command(row) for row in raw["commands"]]
+        self._switches = [_switch(row) for row in raw["switches"]]
         self._conditions = {(kind, row.key): row for row in conditions for kind in row.kinds}
         self._commands = {(kind, row.key): row for row in commands for kind in row.kinds}
 
     def point(self, kind: str, key: str) -> tuple[PointType, Mapping[str, str]] | None:
-        """The type of a point and what its placeholders stand for; None when a newer bridge has what we know not."""
+        """Return the type of a point and what its placeholders stand for; None when a newer bridge has what we know not."""
         if (plain := self._points.get((kind, key))) is not None:
             return plain, {}
         for pattern, point in self._templates:
@@ -106,7 +121,7 @@ class Catalogue:
         return None
 
     def condition(self, kind: str, key: str) -> ConditionType | None:
-        """The type of a condition, or None."""
+        """Return the type of a condition, or None."""
         return self._conditions.get((kind, key))
 
     def conditions(self, kind: str) -> list[ConditionType]:
@@ -114,13 +129,17 @@ class Catalogue:
         return [row for (owner, _), row in self._conditions.items() if owner == kind]
 
     def command(self, kind: str, key: str) -> CommandType | None:
-        """The type of a command, or None."""
+        """Return the type of a command, or None."""
         return self._commands.get((kind, key))
+
+    def switches(self, kind: str) -> list[SwitchType]:
+        """Return the switches that a kind of device may have."""
+        return [row for row in self._switches if kind in row.kinds]
 
 
 @cache
 def load_catalogue() -> Catalogue:
-    """The catalogue that comes with the integration. Reads a file: call it in the executor."""
+    """Return the catalogue that comes with the integration. Reads a file: call it in the executor."""
     return Catalogue(json_loads(FILE.read_bytes()))  # type: ignore[arg-type]  # our own file: an object
 
 
@@ -172,4 +191,17 @@ def _command(row: Mapping[str, Any]) -> CommandType:
         category=CATEGORIES[row["category"]],
         enabled=row["enabled"],
         arguments=tuple(Argument(**argument) for argument in row["arguments"]),
+    )
+
+
+def _switch(row: Mapping[str, Any]) -> SwitchType:
+    return SwitchType(
+        key=row["key"],
+        kinds=frozenset(row["kinds"]),
+        on=row["on"],
+        off=row["off"],
+        condition=row["condition"],
+        translation_key=row["translation_key"],
+        category=CATEGORIES[row["category"]],
+        enabled=row["enabled"],
     )

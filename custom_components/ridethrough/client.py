@@ -5,7 +5,8 @@ or until the bridge refuses its token.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 import logging
@@ -13,9 +14,8 @@ import random
 from typing import Any
 
 import aiohttp
-from yarl import URL
-
 from homeassistant.util.json import json_loads
+from yarl import URL
 
 from . import wire
 from .const import API_MAX, API_MIN
@@ -66,7 +66,6 @@ class ConnectionState(Enum):
 
     STOPPED = "stopped"
     CONNECTING = "connecting"
-    AUTHENTICATING = "authenticating"
     SYNCHRONISING = "synchronising"
     """Waiting for the snapshot."""
     LIVE = "live"
@@ -85,7 +84,7 @@ class Address:
     """SHA-256 of its certificate as hex; None to have it verified by the certificate authorities."""
 
     def url(self, path: str) -> URL:
-        """The URL of `path`, e.g. `/api/v1/ws`."""
+        """Build the URL of `path`, e.g. `/api/v1/ws`."""
         return URL.build(scheme="https" if self.tls else "http", host=self.host, port=self.port, path=path)
 
     @property
@@ -110,7 +109,7 @@ class Backoff:
         return min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(attempts - 1, 10)) * random.uniform(0.5, 1.0)
 
     def lasted(self, seconds: float) -> None:
-        """A connection was live for that long."""
+        """Take note that a connection was live for that long."""
         if seconds >= STEADY:
             self._attempts = 0
 
@@ -147,7 +146,7 @@ class BridgeClient:
         self.state = ConnectionState.STOPPED
         self.hello: Hello | None = None
         self.role = Role.GUEST
-        self.counters = {"connections": 0, "gaps": 0, "deltas": 0, "events": 0, "malformed": 0}
+        self.counters = {"connections": 0, "gaps": 0, "deltas": 0, "events": 0}
         self._session = session
         self._token = token
         self._mirror = mirror
@@ -271,61 +270,33 @@ class BridgeClient:
     async def _connection(self, live: Callable[[], None]) -> None:
         """One connection from beginning to end; always raises why it ended."""
         self._enter(ConnectionState.CONNECTING)
-        try:
+        async with greet(self._session, self.address, self._token, self._bridge_id) as greeted:
+            socket, self.hello, self.role = greeted.socket, greeted.hello, greeted.role
+            self._enter(ConnectionState.SYNCHRONISING)
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                socket = await self._session.ws_connect(
-                    self.address.url("/api/v1/ws"),
-                    ssl=self.address.ssl,
-                    heartbeat=HEARTBEAT,
-                    max_msg_size=MAX_MESSAGE,
-                )
-            async with socket:
-                await self._converse(socket, live)
-        except aiohttp.ServerFingerprintMismatch as error:
-            raise CertificateChanged(error.got.hex()) from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise CertificateNotTrusted(str(error)) from error
-        except TimeoutError as error:
-            raise BridgeUnreachable("no answer in time") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise BridgeUnreachable(str(error) or type(error).__name__) from error
-        except MalformedMessage as error:
-            self.counters["malformed"] += 1
-            raise BridgeUnreachable(f"a malformed message: {error}") from error
+                await self._subscribe(socket)
+                self._load(await _receive(socket, "snapshot"))
+            self._socket = socket
+            self.counters["connections"] += 1
+            self._enter(ConnectionState.LIVE)
+            live()
+            await self._converse(socket)
 
-    async def _converse(self, socket: aiohttp.ClientWebSocketResponse, live: Callable[[], None]) -> None:
-        self._enter(ConnectionState.AUTHENTICATING)
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            self.hello = wire.hello(await _receive(socket, "hello"))
-        if self._bridge_id is not None and self.hello.id != self._bridge_id:
-            # Before the token is sent: it is none of another bridge's business.
-            raise DifferentBridge(self.hello)
-        if self.hello.api_min > API_MAX or self.hello.api_max < API_MIN:
-            raise VersionNotSupported(self.hello)
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            await socket.send_json({"type": "auth", "token": self._token, "api": min(API_MAX, self.hello.api_max)})
-            self.role = wire.ready(await _receive(socket, "ready", self.hello))
-        self._enter(ConnectionState.SYNCHRONISING)
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            await self._subscribe(socket)
-            self._load(await _receive(socket, "snapshot", self.hello))
-        self._socket = socket
-        self.counters["connections"] += 1
-        self._enter(ConnectionState.LIVE)
-        live()
-        synchronous = True
+    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take what comes until the connection ends."""
+        in_step = True
         while True:
-            raw = await _receive(socket, None, self.hello)
+            raw = await _receive(socket)
             match raw["type"]:
-                case "delta" if synchronous:
+                case "delta" if in_step:
                     self.counters["deltas"] += 1
                     if not self._mirror.apply(wire.delta(raw)):
                         self.counters["gaps"] += 1
-                        synchronous = False
+                        in_step = False
                         await self._subscribe(socket)
                 case "snapshot":
                     self._load(raw)
-                    synchronous = True
+                    in_step = True
                 case "event":
                     self.counters["events"] += 1
                     self._callbacks.event(wire.event(raw))
@@ -347,10 +318,57 @@ class BridgeClient:
         self._callbacks.snapshot(snapshot.seq)
 
 
-async def _receive(
-    socket: aiohttp.ClientWebSocketResponse, wanted: str | None, hello: Hello | None = None
-) -> dict[str, Any]:
-    """The next message; one of type `wanted` if that is given. Raises what the close code means when it closes."""
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A connection on which the bridge accepted the token."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    hello: Hello
+    role: Role
+
+
+@asynccontextmanager
+async def greet(
+    session: aiohttp.ClientSession, address: Address, token: str, bridge_id: str | None
+) -> AsyncIterator[Greeted]:
+    """Connect and present the token. Whatever ends the connection, also later, comes out as a RidethroughError."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            socket = await session.ws_connect(
+                address.url("/api/v1/ws"), ssl=address.ssl, heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE
+            )
+        async with socket:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                hello = wire.hello(await _receive(socket, "hello"))
+                if bridge_id is not None and hello.id != bridge_id:
+                    # Before the token is sent: it is none of another bridge's business.
+                    raise DifferentBridge(hello)
+                if hello.api_min > API_MAX or hello.api_max < API_MIN:
+                    raise VersionNotSupported(hello)
+                await socket.send_json({"type": "auth", "token": token, "api": min(API_MAX, hello.api_max)})
+                try:
+                    role = wire.ready(await _receive(socket, "ready"))
+                except _VersionRefused as error:
+                    raise VersionNotSupported(hello) from error
+            yield Greeted(socket, hello, role)
+    except aiohttp.ServerFingerprintMismatch as error:
+        raise CertificateChanged(error.got.hex()) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise CertificateNotTrusted(str(error)) from error
+    except TimeoutError as error:
+        raise BridgeUnreachable("no answer in time") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise BridgeUnreachable(str(error) or type(error).__name__) from error
+    except MalformedMessage as error:
+        raise BridgeUnreachable(f"a malformed message: {error}") from error
+
+
+class _VersionRefused(BridgeUnreachable):
+    """The bridge closed the connection because of the version."""
+
+
+async def _receive(socket: aiohttp.ClientWebSocketResponse, wanted: str | None = None) -> dict[str, Any]:
+    """Wait for the next message; one of type `wanted` if that is given. Raises what the close code means when it closes."""
     message = await socket.receive()
     if message.type is aiohttp.WSMsgType.TEXT:
         try:
@@ -364,6 +382,6 @@ async def _receive(
         return raw
     if socket.close_code == CLOSE_TOKEN:
         raise TokenRefused("the bridge refuses the token")
-    if socket.close_code == CLOSE_VERSION and hello is not None:
-        raise VersionNotSupported(hello)
+    if socket.close_code == CLOSE_VERSION:
+        raise _VersionRefused("the bridge refuses the version of the API")
     raise BridgeUnreachable(CLOSE_REASONS.get(socket.close_code, f"closed with code {socket.close_code}"))

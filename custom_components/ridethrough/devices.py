@@ -39,7 +39,7 @@ def device_info(device: Device) -> DeviceInfo:
 
 
 def main_ancestor(device: Device, devices: Mapping[str, Device]) -> Device | None:
-    """The device of which this one is a part; None when it stands for itself.
+    """Find the device of which this one is a part; None when it stands for itself.
 
     A parent that does not exist, or a ring of parents, counts as none.
     """
@@ -64,7 +64,7 @@ class DeviceTree:
         self._infos: dict[str, DeviceInfo | ChildDeviceInfo] = {}
 
     def info(self, device: str) -> DeviceInfo | ChildDeviceInfo:
-        """What an entity of this device says about it."""
+        """Return what an entity of this device says about it."""
         return self._infos[device]
 
     @callback

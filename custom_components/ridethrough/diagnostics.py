@@ -4,18 +4,18 @@ from dataclasses import asdict
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
-from homeassistant.const import CONF_API_TOKEN, CONF_HOST
+from homeassistant.const import CONF_HOST, CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
 from .bridge import Bridge, RidethroughConfigEntry
 from .const import CONF_FINGERPRINT, DOMAIN
 
-TO_REDACT = frozenset({CONF_API_TOKEN, CONF_HOST, CONF_FINGERPRINT, "serial"})
+TO_REDACT = frozenset({CONF_TOKEN, CONF_HOST, CONF_FINGERPRINT, "serial"})
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: RidethroughConfigEntry) -> dict[str, Any]:
-    """The connection, and everything the bridge has told."""
+    """Show the connection, and everything the bridge has told."""
     bridge = entry.runtime_data
     client = bridge.client
     return {

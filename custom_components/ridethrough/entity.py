@@ -29,9 +29,7 @@ COMMAND_ERRORS = frozenset(
 """The contract's codes; each has a translation. A code we do not know is shown as `refused`."""
 
 
-async def send_command(
-    bridge: Bridge, device: str, command: str, arguments: Mapping[str, Value] | None = None
-) -> None:
+async def send_command(bridge: Bridge, device: str, command: str, arguments: Mapping[str, Value] | None = None) -> None:
     """Have a device carry out a command; raises a translated HomeAssistantError when it does not."""
     known = bridge.mirror.devices.get(device)
     try:

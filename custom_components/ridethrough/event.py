@@ -20,21 +20,28 @@ from .wire import Device, Edge, Event, EventKind
 
 PARALLEL_UPDATES = 0
 
-COMMAND = "command"
-SYSTEM = "system"
 OTHER = "other"
 """A condition that this integration does not know yet; its key is among the attributes."""
 
 
 def event_types(bridge: Bridge, kind: str) -> list[str]:
     """All that may happen to a kind of device."""
-    edges = [f"{row.key}_{edge}" for row in bridge.catalogue.conditions(kind) for edge in (Edge.RAISED, Edge.CLEARED)]
-    return [*edges, COMMAND, SYSTEM, OTHER]
+    edges = (Edge.RAISED, Edge.CLEARED)
+    rows = bridge.catalogue.conditions(kind)
+    return [
+        *(f"{row.translation_key}_{edge}" for row in rows for edge in edges),
+        EventKind.COMMAND,
+        EventKind.SYSTEM,
+        OTHER,
+    ]
 
 
-def event_type(event: Event) -> str:
-    """What an event is called: the condition and its edge, else what it is about."""
-    return f"{event.key}_{event.edge}" if event.kind is EventKind.CONDITION else str(event.kind)
+def event_type(bridge: Bridge, kind: str, event: Event) -> str:
+    """Say what an event is called: the condition and its edge, else what it is about."""
+    if event.kind is not EventKind.CONDITION:
+        return event.kind
+    row = bridge.catalogue.condition(kind, event.key)
+    return OTHER if row is None or event.edge is Edge.OCCURRED else f"{row.translation_key}_{event.edge}"
 
 
 async def async_setup_entry(
@@ -58,6 +65,7 @@ class DeviceEvents(RidethroughEntity, EventEntity):
         """Ask the journal to wait for this entity."""
         super().__init__(bridge, device, "events")
         self._attr_event_types = event_types(bridge, device.kind)
+        self._kind = device.kind
         # What belongs to no device belongs to the bridge.
         self._owners = (device.id, None) if device.kind == BRIDGE else (device.id,)
         for owner in self._owners:
@@ -80,9 +88,8 @@ class DeviceEvents(RidethroughEntity, EventEntity):
 
     @callback
     def _happened(self, event: Event) -> None:
-        known = event_type(event)
         self._trigger_event(
-            known if known in self.event_types else OTHER,
+            event_type(self.bridge, self._kind, event),
             {
                 **event.details,
                 "seq": event.seq,

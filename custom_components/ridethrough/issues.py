@@ -1,7 +1,6 @@
 """Repairs: what only a person can put right about a bridge. Each goes away by itself once it is right."""
 
 from awesomeversion import AwesomeVersion, AwesomeVersionException
-
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
@@ -39,7 +38,7 @@ def report(hass: HomeAssistant, entry: ConfigEntry, error: RidethroughError) -> 
 
 @callback
 def connected(hass: HomeAssistant, entry: ConfigEntry, hello: Hello) -> None:
-    """The bridge is connected: nothing keeps us from it. Still it may be of a newer release than we are."""
+    """Take back what kept us from the bridge; and say so if it is of a newer release than we are."""
     for key in ALL:
         if key != BRIDGE_NEWER:
             ir.async_delete_issue(hass, DOMAIN, _id(entry, key))

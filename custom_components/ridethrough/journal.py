@@ -69,7 +69,7 @@ class Journal:
 
     @callback
     def synchronise(self, last: int) -> None:
-        """The bridge's journal ends with the event number `last`.
+        """Take note that the bridge's journal ends with the event number `last`.
 
         The first time ever, that is where we begin. A journal that ends before what we know was restored from an
         older copy: its next events are new although their numbers are not.

@@ -32,11 +32,11 @@ class Mirror:
         self._structure: list[StructureListener] = []
 
     def points(self, device: str) -> Mapping[str, Reading]:
-        """The readings of a device by key."""
+        """Return the readings of a device by key."""
         return self._points.get(device, {})
 
     def conditions(self, device: str) -> Mapping[str, ConditionState]:
-        """The conditions of a device by key."""
+        """Return the conditions of a device by key."""
         return self._conditions.get(device, {})
 
     def on_point(self, device: str, key: str, listener: Listener) -> Unsubscribe:
@@ -76,7 +76,7 @@ class Mirror:
             topics |= _vanished("condition", device, self._conditions, snapshot.conditions)
             self._points[device] = _without(self._points.get(device, {}), snapshot.points.get(device, {}))
             self._conditions[device] = _without(self._conditions.get(device, {}), snapshot.conditions.get(device, {}))
-        self._change(snapshot.revision, removed | snapshot.devices, snapshot.points, snapshot.conditions, topics)
+        self._change(snapshot.revision, removed | dict(snapshot.devices), snapshot.points, snapshot.conditions, topics)
 
     def apply(self, delta: Delta) -> bool:
         """Apply a delta. False, and nothing done, when it does not follow on what is known."""
@@ -150,5 +150,5 @@ def _vanished(
 
 
 def _without[T](before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T]:
-    """What of `before` still exists."""
+    """Keep what of `before` still exists."""
     return {key: value for key, value in before.items() if key in after}

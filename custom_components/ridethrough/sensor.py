@@ -1,6 +1,7 @@
 """Sensors: every reading that is a number or a text."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import override
 
@@ -8,6 +9,7 @@ from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, Sen
 from homeassistant.const import UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
 from .catalogue import PointType
@@ -62,9 +64,11 @@ class PointSensor(PointEntity, SensorEntity):
 
     @property
     @override
-    def native_value(self) -> str | float | int | None:
+    def native_value(self) -> str | float | int | datetime | None:
         """The value; None when it is not what the catalogue says it should be."""
         value = self.value
+        if self._row.type == "time":
+            return dt_util.parse_datetime(value) if isinstance(value, str) else None
         if self._row.type == "text":
             text = None if value is None else str(value)[:LONGEST_TEXT]
             return text if not self._row.options or text in self._row.options else None

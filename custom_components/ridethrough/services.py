@@ -1,11 +1,10 @@
 """The integration's own action: a command with its arguments."""
 
-import probatio
-
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, service
+import probatio
 
 from .bridge import RidethroughConfigEntry
 from .const import DOMAIN

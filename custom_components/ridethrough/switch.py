@@ -1,78 +1,24 @@
-"""Switches: outlets and the beeper, where the device offers both directions."""
+"""Switches: where a device offers a command for each direction, and a condition says how things stand."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, override
+from typing import Any, Final, override
 
-from homeassistant.components.switch import SwitchDeviceClass, SwitchEntity, SwitchEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.components.switch import SwitchEntity
+from homeassistant.components.switch.const import SwitchDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
+from .catalogue import SwitchType
 from .entity import CommandEntity, permitted, send_command
 from .wire import Device, Quality
 
 PARALLEL_UPDATES = 0
 
-
-@dataclass(frozen=True, kw_only=True)
-class SwitchDescription(SwitchEntityDescription):
-    """What a switch does and where its state is found."""
-
-    turn_on: str
-    turn_off: str
-    """The same as `turn_on` for a command that toggles."""
-    condition: str | None = None
-    """The condition that says whether it is on."""
-    point: str | None = None
-    """Or the point that says so, and what it is then."""
-    on_value: str | None = None
-
-    @property
-    def commands(self) -> frozenset[str]:
-        """What the device must offer."""
-        return frozenset({self.turn_on, self.turn_off})
-
-
-BEEPER_STATUS = SwitchDescription(
-    key="beeper",
-    translation_key="beeper",
-    entity_category=EntityCategory.CONFIG,
-    turn_on="beeper.enable",
-    turn_off="beeper.disable",
-    point="ups.beeper.status",
-    on_value="enabled",
-)
-# The first of the same key that a device can do is taken.
-SWITCHES = (
-    SwitchDescription(
-        key="outlet",
-        translation_key="outlet",
-        device_class=SwitchDeviceClass.OUTLET,
-        turn_on="outlet.on",
-        turn_off="outlet.off",
-        condition="outlet_on",
-    ),
-    BEEPER_STATUS,
-    SwitchDescription(
-        key="beeper",
-        translation_key="beeper",
-        entity_category=EntityCategory.CONFIG,
-        turn_on="beeper.enable",
-        turn_off="beeper.disable",
-        condition="beeper_enabled",
-    ),
-    SwitchDescription(
-        key="beeper",
-        translation_key="beeper",
-        entity_category=EntityCategory.CONFIG,
-        turn_on="beeper.toggle",
-        turn_off="beeper.toggle",
-        condition="beeper_enabled",
-    ),
-)
+TOGGLES: Final[Mapping[str, str]] = {"beeper": "beeper.toggle"}
+"""Switches that a device with only one command for both directions can have too (Megatec Q)."""
+DEVICE_CLASSES: Final[Mapping[str, SwitchDeviceClass]] = {"outlet": SwitchDeviceClass.OUTLET}
 
 
 async def async_setup_entry(
@@ -83,75 +29,69 @@ async def async_setup_entry(
 
 
 def _switches(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactory]]:
-    for description in SWITCHES:
-        if _has_state(bridge, device, description) and permitted(bridge, device, description.commands):
-            yield description.key, partial(CommandSwitch, bridge, device, description)
+    for row, on, off in _switchable(bridge, device):
+        if permitted(bridge, device, frozenset({on, off})):
+            yield row.key, partial(CommandSwitch, bridge, device, row, on, off)
 
 
 def switched_commands(bridge: Bridge, device: Device) -> frozenset[str]:
-    """The commands that need no button because a switch gives them."""
-    return frozenset[str]().union(
-        *(
-            description.commands
-            for description in SWITCHES
-            if description.commands <= device.commands and _has_state(bridge, device, description)
-        )
-    )
+    """Return the commands that need no button because a switch gives them."""
+    return frozenset(command for _, on, off in _switchable(bridge, device) for command in (on, off))
 
 
-def _has_state(bridge: Bridge, device: Device, description: SwitchDescription) -> bool:
-    if description.point is not None:
-        return description.point in bridge.mirror.points(device.id)
-    return description.condition in bridge.mirror.conditions(device.id)
+def _switchable(bridge: Bridge, device: Device) -> Iterator[tuple[SwitchType, str, str]]:
+    """Find the switches that a device can have, with the commands for on and off."""
+    for row in bridge.catalogue.switches(device.kind):
+        if row.condition not in bridge.mirror.conditions(device.id):
+            continue
+        toggle = TOGGLES.get(row.key)
+        if {row.on, row.off} <= device.commands:
+            yield row, row.on, row.off
+        elif toggle in device.commands:
+            yield row, toggle, toggle
 
 
 class CommandSwitch(CommandEntity, SwitchEntity):
-    """Something with a command for each direction."""
+    """Something with a command for each direction, or one that toggles."""
 
-    entity_description: SwitchDescription
-
-    def __init__(self, bridge: Bridge, device: Device, description: SwitchDescription) -> None:
-        """Describe the switch."""
-        super().__init__(bridge, device, description.key)
-        self.entity_description = description
-        self.commands = description.commands
+    def __init__(self, bridge: Bridge, device: Device, row: SwitchType, on: str, off: str) -> None:
+        """Describe the switch as the catalogue does."""
+        super().__init__(bridge, device, row.key)
+        self.commands = frozenset({on, off})
+        self._on = on
+        self._off = off
+        self._condition = row.condition
+        self._attr_translation_key = row.translation_key
+        self._attr_entity_category = row.category
+        self._attr_entity_registry_enabled_default = row.enabled
+        self._attr_device_class = DEVICE_CLASSES.get(row.key)
 
     @override
     def listen(self, changed: Callable[[], None]) -> list[Callable[[], None]]:
-        """Listen to the state too."""
-        mirror, description = self.bridge.mirror, self.entity_description
-        if description.point is not None:
-            state = mirror.on_point(self.device_id, description.point, changed)
-        else:
-            state = mirror.on_condition(self.device_id, description.condition or "", changed)
-        return [*super().listen(changed), state]
+        """Listen to the condition too."""
+        return [*super().listen(changed), self.bridge.mirror.on_condition(self.device_id, self._condition, changed)]
 
     @property
     @override
     def available(self) -> bool:
-        """Only with a state that is known: to toggle blindly would be a lottery."""
+        """Only while it is known how things stand: to toggle blindly would be a lottery."""
         return super().available and self.is_on is not None
 
     @property
     @override
     def is_on(self) -> bool | None:
         """Whether it is on; None when that is not known."""
-        mirror, description = self.bridge.mirror, self.entity_description
-        if description.point is not None:
-            reading = mirror.points(self.device_id).get(description.point)
-            known = reading is not None and reading.quality is Quality.GOOD
-            return reading.value == description.on_value if reading is not None and known else None
-        state = mirror.conditions(self.device_id).get(description.condition or "")
+        state = self.bridge.mirror.conditions(self.device_id).get(self._condition)
         return state.active if state is not None and state.quality is Quality.GOOD else None
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        """Turn it on, unless it is: a second toggle would turn it off."""
-        if not self.is_on or self.entity_description.turn_on != self.entity_description.turn_off:
-            await send_command(self.bridge, self.device_id, self.entity_description.turn_on)
+        """Turn it on; what toggles only if it is off."""
+        if self._on != self._off or not self.is_on:
+            await send_command(self.bridge, self.device_id, self._on)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        """Turn it off, unless it is."""
-        if self.is_on or self.entity_description.turn_on != self.entity_description.turn_off:
-            await send_command(self.bridge, self.device_id, self.entity_description.turn_off)
+        """Turn it off; what toggles only if it is on."""
+        if self._on != self._off or self.is_on:
+            await send_command(self.bridge, self.device_id, self._off)

@@ -166,11 +166,11 @@ class Result:
 
 
 def _get[T](raw: Any, name: str, *types: type[T]) -> T:
-    """The field `name`, which must be of one of `types` (exactly, so that a boolean is no number)."""
-    value = raw.get(name) if isinstance(raw, Mapping) else None
-    if type(value) not in types:
+    """Return the field `name`, which must be of one of `types` (exactly, so that a boolean is no number)."""
+    value: T | None = raw.get(name) if isinstance(raw, Mapping) else None
+    if value is None or type(value) not in types:
         raise MalformedMessage(f"{name} must be {' or '.join(kind.__name__ for kind in types)}, not {value!r:.80}")
-    return value  # type: ignore[no-any-return]  # checked just above
+    return value
 
 
 def _enum[E: StrEnum](kind: type[E], raw: Any, name: str) -> E:
