@@ -88,7 +88,7 @@ class Bridge:
     @callback
     def begin_events(self) -> None:
         """Hand on events as soon as Home Assistant has started."""
-        self._entry.async_on_unload(async_at_started(self._hass, lambda _: self.journal.release()))
+        self._entry.async_on_unload(async_at_started(self._hass, self._on_started))
 
     @callback
     def on_availability(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -132,6 +132,10 @@ class Bridge:
         for platform in self._platforms:
             platform.forget(removed)
             platform.grow(grown)
+
+    @callback
+    def _on_started(self, _hass: HomeAssistant) -> None:
+        self.journal.release()
 
     async def _on_stop(self, _event: HassEvent) -> None:
         await self.client.stop()

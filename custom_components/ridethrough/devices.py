@@ -43,13 +43,11 @@ def main_ancestor(device: Device, devices: Mapping[str, Device]) -> Device | Non
 
     A parent that does not exist, or a ring of parents, counts as none.
     """
-    seen = {device.id}
     lineage = [device]
-    while (parent := devices.get(lineage[-1].parent or "")) is not None and parent.id not in seen:
-        seen.add(parent.id)
+    while (parent := devices.get(lineage[-1].parent or "")) is not None and parent.kind != BRIDGE:
+        if parent in lineage:
+            return None
         lineage.append(parent)
-    if lineage[-1].kind == BRIDGE:
-        lineage.pop()
     return lineage[-1] if len(lineage) > 1 else None
 
 

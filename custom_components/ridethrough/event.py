@@ -14,7 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .devices import BRIDGE
+from .devices import BRIDGE, main_ancestor
 from .entity import RidethroughEntity
 from .wire import Device, Edge, Event, EventKind
 
@@ -65,6 +65,8 @@ class DeviceEvents(RidethroughEntity, EventEntity):
         """Ask the journal to wait for this entity."""
         super().__init__(bridge, device, "events")
         self._attr_event_types = event_types(bridge, device.kind)
+        # Of a part, such as one of many outlets, few want to know it.
+        self._attr_entity_registry_enabled_default = main_ancestor(device, bridge.mirror.devices) is None
         self._kind = device.kind
         # What belongs to no device belongs to the bridge.
         self._owners = (device.id, None) if device.kind == BRIDGE else (device.id,)

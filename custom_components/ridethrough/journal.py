@@ -125,7 +125,11 @@ class Journal:
         while self._pending and self._pending[0].device not in self._expected:
             event = self._pending.popleft()
             if (listener := self._listeners.get(event.device)) is not None:
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:
+                    # The next event must come all the same.
+                    _LOGGER.exception("Event %s was not taken", event.seq)
             self._delivered = event.seq
         self._save_soon()
 

@@ -65,6 +65,9 @@ class CommandSwitch(CommandEntity, SwitchEntity):
         self._attr_entity_category = row.category
         self._attr_entity_registry_enabled_default = row.enabled
         self._attr_device_class = DEVICE_CLASSES.get(row.key)
+        if row.key == device.kind:
+            # What the device is there for is called as the device.
+            self._attr_name = None
 
     @override
     def listen(self, changed: Callable[[], None]) -> list[Callable[[], None]]:

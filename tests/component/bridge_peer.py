@@ -78,6 +78,12 @@ class BridgePeer:
     attempts: int = 0
     silent: bool = False
     """Takes the token and never answers."""
+    refuse_with: int | None = None
+    """Closes with this code instead of taking the token."""
+    greeting: Message | None = None
+    """Said instead of hello."""
+    health: Message | None = None
+    """Said instead of its health."""
     answer: Callable[[Message], Message | None] = lambda _: {"ok": True, "message": "Done.", "confirmed": True}
     """What a command results in; None for no result."""
 
@@ -215,7 +221,8 @@ class BridgePeer:
 
     async def _health(self, request: web.Request) -> web.Response:
         api = {"min": self.api_min, "max": self.api_max}
-        return web.json_response({"status": "ok", "api": api, "id": self.id, "version": self.version})
+        health = {"status": "ok", "api": api, "id": self.id, "version": self.version}
+        return web.json_response(self.health or health)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         self.attempts += 1
@@ -223,14 +230,12 @@ class BridgePeer:
         await socket.prepare(request)
         await self._tell_news()
         connection = Connection(socket, "guest")
-        await self._send(
-            connection,
-            {
-                "type": "hello",
-                "api": {"min": self.api_min, "max": self.api_max},
-                "bridge": {"id": self.id, "name": self.name, "version": self.version},
-            },
-        )
+        hello: Message = {
+            "type": "hello",
+            "api": {"min": self.api_min, "max": self.api_max},
+            "bridge": {"id": self.id, "name": self.name, "version": self.version},
+        }
+        await self._send(connection, self.greeting or hello)
         self.connections.append(connection)
         try:
             async for message in socket:
@@ -245,6 +250,8 @@ class BridgePeer:
         self._check(message)
         self.received.append(message)
         match message["type"]:
+            case "auth" if self.refuse_with is not None:
+                await connection.socket.close(code=self.refuse_with)
             case "auth" if message["token"] not in self.tokens:
                 await connection.socket.close(code=4401)
             case "auth" if not self.silent:

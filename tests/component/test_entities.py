@@ -48,7 +48,9 @@ async def test_delta_changes_what_it_names_and_nothing_else(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:
     other = hass.states.get("sensor.rack_ups_input_voltage")
-    await bridge.change(points={UPS_ID: {"battery.charge": reading(50)}}, conditions={UPS_ID: {"on_battery": state(True)}})
+    await bridge.change(
+        points={UPS_ID: {"battery.charge": reading(50)}}, conditions={UPS_ID: {"on_battery": state(True)}}
+    )
     await until(hass, shows(hass, CHARGE, "50"))
     assert state_of(hass, ON_BATTERY) == STATE_ON
     assert hass.states.get("sensor.rack_ups_input_voltage") is other
@@ -103,7 +105,9 @@ async def test_what_the_catalogue_does_not_know_is_left_out(
         devices={"later": device("later", "flux_capacitor", "Later", UPS_ID)},
     )
     await until(hass, shows(hass, "sensor.rack_ups_load", "42"))
-    assert not [entity_id for entity_id in hass.states.async_entity_ids() if "flux" in entity_id or "levit" in entity_id]
+    assert not [
+        entity_id for entity_id in hass.states.async_entity_ids() if "flux" in entity_id or "levit" in entity_id
+    ]
 
 
 async def test_detail_is_there_but_disabled(hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry) -> None:
