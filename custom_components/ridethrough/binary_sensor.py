@@ -66,8 +66,6 @@ class PointBinarySensor(PointEntity, BinarySensorEntity):
         self._attr_translation_placeholders = placeholders
         self._attr_entity_category = row.category
         self._attr_entity_registry_enabled_default = row.enabled
-        if row.device_class is not None:
-            self._attr_device_class = BinarySensorDeviceClass(row.device_class)
 
     @property
     @override

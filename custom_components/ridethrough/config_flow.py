@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, override
 
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry, ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_TOKEN
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -121,17 +121,19 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         self.context["title_placeholders"] = self._discovered
         return await self.async_step_zeroconf_confirm()
 
-    def _moved_to(self, entry: Any) -> dict[str, Any] | None:
+    def _moved_to(self, entry: ConfigEntry) -> dict[str, Any] | None:
         """Find the new address of a bridge that we have; None to leave it where it is.
 
-        Anyone can announce anything. So a connection that works stays, and a bridge that showed a certificate must
-        be recognised by it: the new address gets the old fingerprint.
+        Anyone can announce anything. So a connection that works stays. A bridge whose certificate was confirmed is
+        followed, for at the new address it is recognised by the old fingerprint; one that is known by its name has
+        no business at a number; and without encryption the token does not leave this computer for an announcement.
         """
         bridge = getattr(entry, "runtime_data", None)
         if isinstance(bridge, Bridge) and bridge.online:
             return None
-        if entry.data.get(CONF_TLS) and not entry.data.get(CONF_FINGERPRINT):
-            # Recognised by its name, which is not what an announcement gives.
+        if not entry.data.get(CONF_FINGERPRINT) and (
+            entry.data.get(CONF_TLS) or not _on_this_computer(self._address.host)
+        ):
             return None
         return {CONF_HOST: self._address.host, CONF_PORT: self._address.port}
 

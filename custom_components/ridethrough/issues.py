@@ -1,6 +1,6 @@
 """Repairs: what only a person can put right about a bridge. Each goes away by itself once it is right."""
 
-from awesomeversion import AwesomeVersion, AwesomeVersionException
+from awesomeversion import AwesomeVersion
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
@@ -43,10 +43,7 @@ def connected(hass: HomeAssistant, entry: ConfigEntry, hello: Hello) -> None:
         if key != BRIDGE_NEWER:
             ir.async_delete_issue(hass, DOMAIN, _id(entry, key))
     ours = async_get_loaded_integration(hass, DOMAIN).version
-    try:
-        newer = ours is not None and _release(AwesomeVersion(hello.version)) > _release(ours)
-    except AwesomeVersionException, ValueError:
-        newer = False
+    newer = ours is not None and _release(AwesomeVersion(hello.version)) > _release(ours)
     if newer or hello.api_max > API_MAX:
         _create(hass, entry, BRIDGE_NEWER, _versions(hass, hello), severity=ir.IssueSeverity.WARNING)
     else:
@@ -61,8 +58,8 @@ def clear(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 def _release(version: AwesomeVersion) -> tuple[int, int]:
-    """Major and minor number; a difference in the third matters to nobody."""
-    return int(version.section(0)), int(version.section(1))
+    """Major and minor number, 0 for what is no number; a difference in the third matters to nobody."""
+    return version.section(0), version.section(1)
 
 
 def _versions(hass: HomeAssistant, hello: Hello) -> dict[str, str]:

@@ -59,7 +59,7 @@ async def test_command_without_a_result_in_time_is_told_so(
 async def test_command_during_which_the_connection_breaks_is_told_so(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:
-    bridge.answer = lambda _: bridge.cut()  # type: ignore[func-returns-value]
+    bridge.answer = lambda _: bridge.cut()
     with pytest.raises(HomeAssistantError) as error:
         await press(hass)
     assert error.value.translation_key == "command_no_answer"

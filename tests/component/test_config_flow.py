@@ -8,6 +8,7 @@ from pathlib import Path
 import ssl
 from typing import Any
 
+from aiohttp import Fingerprint
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +22,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import config_flow, probe
+from custom_components.ridethrough.client import Address
 
 from .bridge_peer import BRIDGE_ID, BridgePeer
 from .conftest import DOMAIN, entry_for, state_of, status, until
@@ -217,8 +219,8 @@ async def test_certificate_of_an_authority_needs_no_confirmation(
     hass: HomeAssistant, secure: BridgePeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What an authority vouches for: the health is answered, and so is everything after it.
-    async def trusted(session: object, address: config_flow.Address) -> config_flow.Address:
-        return config_flow.Address(address.host, address.port, tls=True)
+    async def trusted(session: object, address: Address) -> Address:
+        return Address(address.host, address.port, tls=True)
 
     monkeypatch.setattr(config_flow, "recognise", trusted)
     flow = await answer(hass, await begin(hass), where(secure))
@@ -231,7 +233,7 @@ async def test_certificate_that_is_not_shown_the_second_time_is_an_error(
     hass: HomeAssistant, secure: BridgePeer, certificate: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = await begin(hass)
-    monkeypatch.setattr(probe, "NO_FINGERPRINT", probe.aiohttp.Fingerprint(bytes.fromhex(certificate[1])))
+    monkeypatch.setattr(probe, "NO_FINGERPRINT", Fingerprint(bytes.fromhex(certificate[1])))
     assert step(await answer(hass, flow, where(secure))) == ("user", {"base": "cannot_connect"})
     monkeypatch.setattr(probe, "NO_FINGERPRINT", True)
     assert step(await answer(hass, flow, where(secure))) == ("user", {"base": "cannot_connect"})
@@ -334,12 +336,25 @@ async def test_announcement_that_does_not_say_who_is_ignored(hass: HomeAssistant
     assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "cannot_connect")
 
 
-async def test_bridge_that_moved_is_followed(hass: HomeAssistant, bridge: BridgePeer) -> None:
-    entry = entry_for(bridge, host="192.0.2.1", port=1)
+@pytest.mark.parametrize(
+    ("known_by", "announced", "follows"),
+    [
+        ({"tls": True, "fingerprint": "ab" * 32}, "192.0.2.2", True),
+        ({"tls": True}, "192.0.2.2", False),
+        ({}, "192.0.2.2", False),
+        ({}, "127.0.0.1", True),
+    ],
+)
+async def test_bridge_that_moved_is_followed_if_it_will_be_recognised_there(
+    hass: HomeAssistant, bridge: BridgePeer, known_by: dict[str, Any], announced: str, follows: bool
+) -> None:
+    entry = entry_for(bridge, host="192.0.2.1", **known_by)
     entry.add_to_hass(hass)
-    flow = await discover(hass, announcement(bridge))
-    assert flow["reason"] == "already_configured"
-    assert (entry.data["host"], entry.data["port"]) == ("127.0.0.1", bridge.port)
+    info = announcement(bridge)
+    info.ip_address = ip_address(announced)
+    assert (await discover(hass, info))["reason"] == "already_configured"
+    assert entry.data["host"] == (announced if follows else "192.0.2.1")
+    assert entry.data["fingerprint"] == known_by.get("fingerprint")
 
 
 async def test_bridge_that_is_connected_is_not_moved_by_an_announcement(
@@ -350,13 +365,6 @@ async def test_bridge_that_is_connected_is_not_moved_by_an_announcement(
     flow = await discover(hass, info)
     assert flow["reason"] == "already_configured"
     assert loaded.data["port"] == bridge.port
-
-
-async def test_bridge_known_by_its_name_is_not_moved_to_a_number(hass: HomeAssistant, bridge: BridgePeer) -> None:
-    entry = entry_for(bridge, host="bridge.example", tls=True)
-    entry.add_to_hass(hass)
-    assert (await discover(hass, announcement(bridge, tls="1")))["reason"] == "already_configured"
-    assert entry.data["host"] == "bridge.example"
 
 
 async def test_ignored_bridge_stays_ignored_but_can_be_set_up_by_hand(hass: HomeAssistant, bridge: BridgePeer) -> None:

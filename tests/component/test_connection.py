@@ -217,3 +217,11 @@ async def test_stopping_before_the_first_snapshot_leaves_nothing_behind(
     setup.cancel()
     await asyncio.wait([setup])
     await bridge.until(lambda: not bridge.connections)
+
+
+async def test_news_of_a_device_that_nobody_named_are_left_out(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.change(points={"nobody": {"battery.charge": reading(1)}, UPS_ID: {"battery.charge": reading(2)}})
+    await until(hass, shows(hass, CHARGE, "2"))
+    assert loaded.runtime_data.mirror.points("nobody") == {}

@@ -6,7 +6,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from .bridge_peer import UPS_ID, BridgePeer, device, reading, state
+from .bridge_peer import BRIDGE_ID, UPS_ID, BridgePeer, device, reading, state
 from .conftest import shows, state_of, until
 
 CHARGE = "sensor.rack_ups_battery_charge"
@@ -119,3 +119,31 @@ async def test_detail_is_there_but_disabled(hass: HomeAssistant, bridge: BridgeP
     assert registered is not None
     assert registered.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     assert registered.entity_category == "diagnostic"
+
+
+async def test_reading_that_is_yes_or_no_is_a_binary_sensor_and_an_instant_is_one(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    flag = "ups.watchdog.status"
+    entities = er.async_get(hass)
+    entities.async_get_or_create(
+        "binary_sensor", "ridethrough", f"{UPS_ID}-point-{flag}", suggested_object_id="flag", config_entry=loaded
+    )
+    entities.async_get_or_create(
+        "sensor", "ridethrough", f"{BRIDGE_ID}-bridge.started", suggested_object_id="started", config_entry=loaded
+    )
+    await bridge.change(
+        points={
+            UPS_ID: {flag: reading(True), "ups.load": reading(7)},
+            BRIDGE_ID: {"bridge.started": reading("2026-11-21T10:00:00+00:00")},
+        }
+    )
+    await until(hass, shows(hass, "binary_sensor.flag", STATE_ON))
+    await until(hass, shows(hass, "sensor.started", "2026-11-21T10:00:00+00:00"))
+    await bridge.change(points={UPS_ID: {flag: reading("perhaps")}, BRIDGE_ID: {"bridge.started": reading(5)}})
+    await until(hass, shows(hass, "binary_sensor.flag", STATE_UNKNOWN))
+    await until(hass, shows(hass, "sensor.started", STATE_UNKNOWN))
+    await bridge.change(
+        points={UPS_ID: {"ups.beeper.enable": reading(None, "unsupported"), flag: reading(False, "lost")}}
+    )
+    await until(hass, shows(hass, "binary_sensor.flag", STATE_UNAVAILABLE))

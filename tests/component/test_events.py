@@ -205,3 +205,15 @@ async def test_removed_entry_forgets_what_was_seen(
     assert STORE in hass_storage
     await hass.config_entries.async_remove(loaded.entry_id)
     assert STORE not in hass_storage
+
+
+async def test_event_that_is_not_taken_does_not_keep_the_next_ones_back(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, fired: list[tuple[str, int]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    # No instant that a calendar knows.
+    await bridge.happen("on_battery", "raised", at=1e30)
+    await bridge.happen("on_battery", "cleared")
+    await until(hass, lambda: fired)
+    assert fired == [("on_battery_cleared", 2)]
+    assert "Event 1 was not taken" in caplog.text
