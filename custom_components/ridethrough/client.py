@@ -56,6 +56,8 @@ CLOSE_TOO_SLOW = 4429
 CLOSE_REASONS: Mapping[int | None, str] = {
     aiohttp.WSCloseCode.GOING_AWAY: "the bridge is stopping",
     CLOSE_MALFORMED: "the bridge did not understand a message",
+    CLOSE_TOKEN: "the bridge refuses the token",
+    CLOSE_VERSION: "the bridge refuses the version of the API",
     CLOSE_AUTH_TIMEOUT: "the token was sent too late",
     CLOSE_TOO_SLOW: "Home Assistant read too slowly",
 }
@@ -380,8 +382,11 @@ async def _receive(socket: aiohttp.ClientWebSocketResponse, wanted: str | None =
         if wanted is not None and raw["type"] != wanted:
             raise MalformedMessage(f"{wanted} was expected, not {raw['type']:.40}")
         return raw
+    reason = CLOSE_REASONS.get(socket.close_code, f"closed with code {socket.close_code}")
+    if message.type is aiohttp.WSMsgType.CLOSE and message.extra:
+        reason = f"{reason} ({message.extra})"
     if socket.close_code == CLOSE_TOKEN:
-        raise TokenRefused("the bridge refuses the token")
+        raise TokenRefused(reason)
     if socket.close_code == CLOSE_VERSION:
-        raise _VersionRefused("the bridge refuses the version of the API")
-    raise BridgeUnreachable(CLOSE_REASONS.get(socket.close_code, f"closed with code {socket.close_code}"))
+        raise _VersionRefused(reason)
+    raise BridgeUnreachable(reason)

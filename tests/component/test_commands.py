@@ -38,6 +38,7 @@ async def test_button_gives_its_command(hass: HomeAssistant, bridge: BridgePeer,
 async def test_refusal_is_told_in_words(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, code: str
 ) -> None:
+    bridge.lawful = code != "moonshine"
     bridge.answer = lambda _: {"ok": False, "error": {"code": code, "message": "Not today."}}
     with pytest.raises(HomeAssistantError) as error:
         await press(hass)

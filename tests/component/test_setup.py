@@ -99,6 +99,7 @@ async def test_token_is_not_sent_to_another_bridge(hass: HomeAssistant, socket_e
 async def test_bridge_that_says_nothing_sensible_is_tried_again_later(
     hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry
 ) -> None:
+    bridge.lawful = False
     del bridge.devices[next(iter(bridge.devices))]["kind"]
     await hass.config_entries.async_setup(entry.entry_id)
     assert status(entry) is ConfigEntryState.SETUP_RETRY
