@@ -11,6 +11,12 @@ from .locale import Locale
 type Tree = dict[str, Any]
 """JSON as Home Assistant lays it down; its shape is checked by tests, not by types."""
 
+EDGES = {
+    "en": {"raised": "{name}: begun", "cleared": "{name}: over"},
+    "de": {"raised": "{name}: begonnen", "cleared": "{name}: vorbei"},
+}
+"""What the event types of a condition are called."""
+
 FORMAT = 1
 """The version of catalogue.json's layout."""
 
@@ -29,7 +35,7 @@ def strings(catalogue: Catalogue, locale: Locale) -> Tree:
         _put(entity["button"], slug(command.key), {"name": locale.commands[command.key]})
     for switch in catalogue.switches:
         _put(entity["switch"], slug(switch.key), {"name": locale.switches[switch.key]})
-    return {"entity": entity}
+    return {"entity": entity | {"event": {"events": {"state_attributes": _event_types(catalogue, locale)}}}}
 
 
 def icons(catalogue: Catalogue) -> Tree:
@@ -95,6 +101,15 @@ def dump_table(tree: Tree) -> str:
         else:
             parts.append(f'  "{key}": {json.dumps(value, ensure_ascii=False)}')
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _event_types(catalogue: Catalogue, locale: Locale) -> Tree:
+    names = {
+        f"{slug(condition.key)}_{edge}": text.format(name=locale.conditions[condition.key])
+        for condition in catalogue.conditions
+        for edge, text in EDGES[locale.language].items()
+    }
+    return {"event_type": {"state": names}}
 
 
 def _put(place: Tree, key: str, names: Tree) -> None:

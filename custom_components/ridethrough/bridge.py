@@ -1,0 +1,168 @@
+"""One bridge in Home Assistant: its connection, its state, its devices and its events."""
+
+from collections.abc import Callable, Iterable
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event as HassEvent, HomeAssistant, callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.start import async_at_started
+
+from . import issues
+from .catalogue import Catalogue
+from .client import Address, BridgeClient, Callbacks
+from .const import CONF_FINGERPRINT, CONF_TLS
+from .devices import DeviceTree
+from .entity import RidethroughEntity
+from .errors import RidethroughError, TokenRefused
+from .journal import Journal
+from .mirror import Mirror
+from .wire import Device, Event
+
+type RidethroughConfigEntry = ConfigEntry[Bridge]
+type EntityFactory = Callable[[], RidethroughEntity]
+type EntityBuilder = Callable[[Bridge, Device], Iterable[tuple[str, EntityFactory]]]
+"""Says which entities a device should have now: a key that is unique among them, and how to make each."""
+
+
+def address_of(entry: ConfigEntry) -> Address:
+    """Where the bridge of a config entry is."""
+    return Address(entry.data[CONF_HOST], entry.data[CONF_PORT], entry.data[CONF_TLS], entry.data.get(CONF_FINGERPRINT))
+
+
+class Bridge:
+    """What the platforms work with; the runtime data of a config entry."""
+
+    def __init__(self, hass: HomeAssistant, entry: RidethroughConfigEntry, catalogue: Catalogue) -> None:
+        """Prepare; `connect()` starts it."""
+        assert entry.unique_id is not None  # the config flow sets it
+        self.id = entry.unique_id
+        self.catalogue = catalogue
+        self.mirror = Mirror()
+        self.journal = Journal(hass, self.id)
+        self.tree = DeviceTree(hass, entry, self.id)
+        self.client = BridgeClient(
+            async_get_clientsession(hass),
+            address_of(entry),
+            entry.data[CONF_TOKEN],
+            self.mirror,
+            Callbacks(
+                events_after=lambda: self.journal.received,
+                snapshot=self._on_snapshot,
+                event=self._on_event,
+                state=self._on_state,
+                failed=self._on_failed,
+            ),
+            bridge_id=self.id,
+        )
+        self._hass = hass
+        self._entry = entry
+        self._availability: list[Callable[[], None]] = []
+        self._platforms: list[_Platform] = []
+        self.mirror.on_structure(self._on_structure)
+
+    @property
+    def online(self) -> bool:
+        """Whether the bridge is connected and its state is known."""
+        return self.client.live
+
+    async def connect(self) -> None:
+        """Connect, wait for the first snapshot and stay connected until the entry is unloaded.
+
+        Raises what `BridgeClient.start` raises.
+        """
+        await self.journal.load()
+        await self.client.start(
+            lambda coroutine, name: self._entry.async_create_background_task(self._hass, coroutine, name)
+        )
+        # What happens while Home Assistant stops is told to the next one; what happened before it had started, to
+        # automations that are armed.
+        self._entry.async_on_unload(self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop))
+
+    async def disconnect(self) -> None:
+        """Close the connection and write down which events were seen."""
+        await self.client.stop()
+        await self.journal.save()
+
+    @callback
+    def begin_events(self) -> None:
+        """Hand on events as soon as Home Assistant has started."""
+        self._entry.async_on_unload(async_at_started(self._hass, self._on_started))
+
+    @callback
+    def on_availability(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when the connection becomes live or ceases to be."""
+        self._availability.append(listener)
+        return lambda: self._availability.remove(listener)
+
+    @callback
+    def add_platform(self, builder: EntityBuilder, add_entities: AddConfigEntryEntitiesCallback) -> None:
+        """Create the entities of all devices now, and of new devices, points and commands as they appear."""
+        platform = _Platform(self, builder, add_entities)
+        self._platforms.append(platform)
+        platform.grow(self.mirror.devices)
+
+    def _on_snapshot(self, seq: int) -> None:
+        self.tree.remove_others(self.mirror.devices)
+        self.journal.synchronise(seq)
+
+    def _on_event(self, event: Event) -> None:
+        self.journal.receive(event)
+
+    def _on_state(self) -> None:
+        if self.online:
+            assert self.client.hello is not None
+            issues.connected(self._hass, self._entry, self.client.hello)
+            # Another role may allow other commands.
+            for platform in self._platforms:
+                platform.grow(self.mirror.devices)
+        for listener in tuple(self._availability):
+            listener()
+
+    def _on_failed(self, error: RidethroughError) -> None:
+        if isinstance(error, TokenRefused):
+            self._entry.async_start_reauth(self._hass)
+        issues.report(self._hass, self._entry, error)
+
+    def _on_structure(self, grown: frozenset[str], removed: frozenset[str]) -> None:
+        for device in removed:
+            self.tree.remove(device)
+        self.tree.update(self.mirror.devices, grown)
+        for platform in self._platforms:
+            platform.forget(removed)
+            platform.grow(grown)
+
+    @callback
+    def _on_started(self, _hass: HomeAssistant) -> None:
+        self.journal.release()
+
+    async def _on_stop(self, _event: HassEvent) -> None:
+        await self.client.stop()
+
+
+class _Platform:
+    """Creates the entities of one platform, each once."""
+
+    def __init__(self, bridge: Bridge, builder: EntityBuilder, add_entities: AddConfigEntryEntitiesCallback) -> None:
+        self._bridge = bridge
+        self._builder = builder
+        self._add_entities = add_entities
+        self._added: dict[str, set[str]] = {}
+
+    def grow(self, devices: Iterable[str]) -> None:
+        """Create what these devices have and we have not."""
+        new = []
+        for device_id in devices:
+            added = self._added.setdefault(device_id, set())
+            for key, create in self._builder(self._bridge, self._bridge.mirror.devices[device_id]):
+                if key not in added:
+                    added.add(key)
+                    new.append(create())
+        if new:
+            self._add_entities(new)
+
+    def forget(self, devices: Iterable[str]) -> None:
+        """Forget devices that are gone; should they come back, they get new entities."""
+        for device_id in devices:
+            self._added.pop(device_id, None)

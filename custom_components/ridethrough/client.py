@@ -1,0 +1,392 @@
+"""A client of the bridge's WebSocket API that keeps itself connected.
+
+`start()` connects once and says clearly why it cannot; from then on the client reconnects by itself until `stop()`,
+or until the bridge refuses its token.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+import logging
+import random
+from typing import Any
+
+import aiohttp
+from homeassistant.util.json import json_loads
+from yarl import URL
+
+from . import wire
+from .const import API_MAX, API_MIN
+from .errors import (
+    BridgeUnreachable,
+    CertificateChanged,
+    CertificateNotTrusted,
+    CommandFailed,
+    DifferentBridge,
+    RidethroughError,
+    TokenRefused,
+    VersionNotSupported,
+)
+from .mirror import Mirror
+from .wire import Hello, MalformedMessage, Role, Value
+
+_LOGGER = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for connecting, and for each answer until the snapshot is there: as long as the bridge waits for us."""
+HEARTBEAT = 10.0
+"""Seconds between pings; a bridge that vanished is noticed within one and a half times that."""
+COMMAND_TIMEOUT = 30.0
+"""Seconds for a command's result: a serial UPS may be busy with an answer and a repetition."""
+MAX_MESSAGE = 32 * 2**20
+"""Bytes. A snapshot of 512 battery modules with all points is about 2 MB."""
+
+FIRST_DELAY = 0.5
+LAST_DELAY = 30.0
+STEADY = 10.0
+"""Seconds. A connection that lasted less did not prove that all is well again: the back-off goes on."""
+
+CLOSE_MALFORMED = 4400
+CLOSE_TOKEN = 4401
+CLOSE_VERSION = 4406
+CLOSE_AUTH_TIMEOUT = 4408
+CLOSE_TOO_SLOW = 4429
+CLOSE_REASONS: Mapping[int | None, str] = {
+    aiohttp.WSCloseCode.GOING_AWAY: "the bridge is stopping",
+    CLOSE_MALFORMED: "the bridge did not understand a message",
+    CLOSE_TOKEN: "the bridge refuses the token",
+    CLOSE_VERSION: "the bridge refuses the version of the API",
+    CLOSE_AUTH_TIMEOUT: "the token was sent too late",
+    CLOSE_TOO_SLOW: "Home Assistant read too slowly",
+}
+
+
+class ConnectionState(Enum):
+    """Where the client is."""
+
+    STOPPED = "stopped"
+    CONNECTING = "connecting"
+    SYNCHRONISING = "synchronising"
+    """Waiting for the snapshot."""
+    LIVE = "live"
+    WAITING = "waiting"
+    """Until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the bridge is and how its certificate is recognised."""
+
+    host: str
+    port: int
+    tls: bool = False
+    fingerprint: str | None = None
+    """SHA-256 of its certificate as hex; None to have it verified by the certificate authorities."""
+
+    def url(self, path: str) -> URL:
+        """Build the URL of `path`, e.g. `/api/v1/ws`."""
+        return URL.build(scheme="https" if self.tls else "http", host=self.host, port=self.port, path=path)
+
+    @property
+    def ssl(self) -> aiohttp.Fingerprint | bool:
+        """What aiohttp calls `ssl`."""
+        return True if self.fingerprint is None else aiohttp.Fingerprint(bytes.fromhex(self.fingerprint))
+
+
+class Backoff:
+    """How long to wait before the next attempt: not at all, then 0.5 s doubling up to 30 s, with jitter."""
+
+    def __init__(self) -> None:
+        """Start with an immediate attempt."""
+        self._attempts = 0
+
+    def next(self) -> float:
+        """Seconds until the next attempt."""
+        attempts, self._attempts = self._attempts, self._attempts + 1
+        if attempts == 0:
+            return 0.0
+        # Jitter keeps many Home Assistants from calling a restarted bridge in step.
+        return min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(attempts - 1, 10)) * random.uniform(0.5, 1.0)
+
+    def lasted(self, seconds: float) -> None:
+        """Take note that a connection was live for that long."""
+        if seconds >= STEADY:
+            self._attempts = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the client tells its owner."""
+
+    events_after: Callable[[], int | None]
+    """Asked at each subscription: the last event that need not come again."""
+    snapshot: Callable[[int], None]
+    """The snapshot is in the mirror; with the number of the journal's last event."""
+    event: Callable[[wire.Event], None]
+    state: Callable[[], None]
+    """The connection became live or ceased to be."""
+    failed: Callable[[RidethroughError], None]
+    """An attempt to reconnect failed, or a live connection ended."""
+
+
+class BridgeClient:
+    """The connection to one bridge."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        address: Address,
+        token: str,
+        mirror: Mirror,
+        callbacks: Callbacks,
+        bridge_id: str | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before `start()`. Another bridge than `bridge_id` is refused."""
+        self.address = address
+        self.state = ConnectionState.STOPPED
+        self.hello: Hello | None = None
+        self.role = Role.GUEST
+        self.counters = {"connections": 0, "gaps": 0, "deltas": 0, "events": 0}
+        self._session = session
+        self._token = token
+        self._mirror = mirror
+        self._callbacks = callbacks
+        self._bridge_id = bridge_id
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._results: dict[int, asyncio.Future[wire.Result]] = {}
+        self._last_command = 0
+        self._backoff = Backoff()
+
+    @property
+    def live(self) -> bool:
+        """Whether the mirror shows what the bridge shows."""
+        return self.state is ConnectionState.LIVE
+
+    async def start(self, create_task: Callable[[Any, str], asyncio.Task[None]]) -> None:
+        """Connect and wait for the first snapshot; then stay connected in a task made by `create_task`.
+
+        Raises TokenRefused, VersionNotSupported, DifferentBridge, CertificateChanged, CertificateNotTrusted or
+        BridgeUnreachable, and then does not try again.
+        """
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = create_task(self._run(first), f"ridethrough {self.address.host}")
+        try:
+            await first
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close the connection for good."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        self._enter(ConnectionState.STOPPED)
+
+    async def command(self, device: str, command: str, arguments: Mapping[str, Value] | None = None) -> wire.Result:
+        """Have the bridge carry out a command.
+
+        Raises CommandFailed with the bridge's code, `offline` when the bridge is not connected, or `no_answer`
+        when the result does not come in time or the connection breaks before: then it may have been carried out.
+        """
+        socket = self._socket
+        if socket is None or not self.live:
+            raise CommandFailed("offline", "The bridge is not connected.")
+        self._last_command += 1
+        number = self._last_command
+        future: asyncio.Future[wire.Result] = asyncio.get_running_loop().create_future()
+        self._results[number] = future
+        message = {
+            "type": "command", "id": number, "device": device, "command": command, "arguments": dict(arguments or {})
+        }  # fmt: skip
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                await socket.send_json(message)
+                result = await future
+        except TimeoutError as error:
+            raise CommandFailed("no_answer", f"There was no result within {COMMAND_TIMEOUT:g} s.") from error
+        except aiohttp.ClientError as error:
+            raise CommandFailed("no_answer", "The connection to the bridge was lost.") from error
+        finally:
+            del self._results[number]
+        if result.code is not None:
+            raise CommandFailed(result.code, result.message)
+        return result
+
+    async def _run(self, first: asyncio.Future[None]) -> None:
+        """Connect again and again. `first` gets the outcome of the first attempt."""
+        loop = asyncio.get_running_loop()
+        logged = False
+        while True:
+            live_since: float | None = None
+
+            def live() -> None:
+                nonlocal live_since, logged
+                live_since = loop.time()
+                if logged:
+                    _LOGGER.info("Connected to the bridge at %s again", self.address.host)
+                    logged = False
+                if not first.done():
+                    first.set_result(None)
+
+            try:
+                await self._connection(live)
+            except RidethroughError as error:
+                reason = error
+            except Exception as error:
+                _LOGGER.exception("Unexpected fault in the conversation with %s", self.address.host)
+                reason = BridgeUnreachable(f"unexpected fault: {error!r}")
+            finally:
+                self._disconnected()
+            if not first.done():
+                first.set_exception(reason)
+                return
+            if not logged:
+                _LOGGER.warning("The connection to the bridge at %s is lost: %s", self.address.host, reason)
+                logged = True
+            self._callbacks.failed(reason)
+            if isinstance(reason, TokenRefused):
+                self._enter(ConnectionState.STOPPED)
+                return
+            if live_since is not None:
+                self._backoff.lasted(loop.time() - live_since)
+            self._enter(ConnectionState.WAITING)
+            await asyncio.sleep(self._backoff.next())
+
+    def _disconnected(self) -> None:
+        self._socket = None
+        self._enter(ConnectionState.CONNECTING)
+        for future in self._results.values():
+            if not future.done():
+                future.set_exception(CommandFailed("no_answer", "The connection to the bridge was lost."))
+
+    def _enter(self, state: ConnectionState) -> None:
+        was_live, self.state = self.live, state
+        if was_live != self.live:
+            self._callbacks.state()
+
+    async def _connection(self, live: Callable[[], None]) -> None:
+        """One connection from beginning to end; always raises why it ended."""
+        self._enter(ConnectionState.CONNECTING)
+        async with greet(self._session, self.address, self._token, self._bridge_id) as greeted:
+            socket, self.hello, self.role = greeted.socket, greeted.hello, greeted.role
+            self._enter(ConnectionState.SYNCHRONISING)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await self._subscribe(socket)
+                self._load(await _receive(socket, "snapshot"))
+            self._socket = socket
+            self.counters["connections"] += 1
+            self._enter(ConnectionState.LIVE)
+            live()
+            await self._converse(socket)
+
+    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take what comes until the connection ends."""
+        in_step = True
+        while True:
+            raw = await _receive(socket)
+            match raw["type"]:
+                case "delta" if in_step:
+                    self.counters["deltas"] += 1
+                    if not self._mirror.apply(wire.delta(raw)):
+                        self.counters["gaps"] += 1
+                        in_step = False
+                        await self._subscribe(socket)
+                case "snapshot":
+                    self._load(raw)
+                    in_step = True
+                case "event":
+                    self.counters["events"] += 1
+                    self._callbacks.event(wire.event(raw))
+                case "result":
+                    result = wire.result(raw)
+                    future = self._results.get(result.id)
+                    if future is not None and not future.done():
+                        future.set_result(result)
+                case _:
+                    # Deltas on the way to a new snapshot are in it already; a newer bridge may say more than we know.
+                    pass
+
+    async def _subscribe(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await socket.send_json({"type": "subscribe", "events_after": self._callbacks.events_after()})
+
+    def _load(self, raw: wire.Raw) -> None:
+        snapshot = wire.snapshot(raw)
+        self._mirror.load(snapshot)
+        self._callbacks.snapshot(snapshot.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A connection on which the bridge accepted the token."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    hello: Hello
+    role: Role
+
+
+@asynccontextmanager
+async def greet(
+    session: aiohttp.ClientSession, address: Address, token: str, bridge_id: str | None
+) -> AsyncIterator[Greeted]:
+    """Connect and present the token. Whatever ends the connection, also later, comes out as a RidethroughError."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            socket = await session.ws_connect(
+                address.url("/api/v1/ws"), ssl=address.ssl, heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE
+            )
+        async with socket:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                hello = wire.hello(await _receive(socket, "hello"))
+                if bridge_id is not None and hello.id != bridge_id:
+                    # Before the token is sent: it is none of another bridge's business.
+                    raise DifferentBridge(hello)
+                if hello.api_min > API_MAX or hello.api_max < API_MIN:
+                    raise VersionNotSupported(hello)
+                await socket.send_json({"type": "auth", "token": token, "api": min(API_MAX, hello.api_max)})
+                try:
+                    role = wire.ready(await _receive(socket, "ready"))
+                except _VersionRefused as error:
+                    raise VersionNotSupported(hello) from error
+            yield Greeted(socket, hello, role)
+    except aiohttp.ServerFingerprintMismatch as error:
+        raise CertificateChanged(error.got.hex()) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise CertificateNotTrusted(str(error)) from error
+    except TimeoutError as error:
+        raise BridgeUnreachable("no answer in time") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise BridgeUnreachable(str(error) or type(error).__name__) from error
+    except MalformedMessage as error:
+        raise BridgeUnreachable(f"a malformed message: {error}") from error
+
+
+class _VersionRefused(BridgeUnreachable):
+    """The bridge closed the connection because of the version."""
+
+
+async def _receive(socket: aiohttp.ClientWebSocketResponse, wanted: str | None = None) -> dict[str, Any]:
+    """Wait for the next message; one of type `wanted` if that is given. Raises what the close code means when it closes."""
+    message = await socket.receive()
+    if message.type is aiohttp.WSMsgType.TEXT:
+        try:
+            raw = json_loads(message.data)
+        except ValueError as error:
+            raise MalformedMessage("not JSON") from error
+        if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
+            raise MalformedMessage("not an object with a type")
+        if wanted is not None and raw["type"] != wanted:
+            raise MalformedMessage(f"{wanted} was expected, not {raw['type']:.40}")
+        return raw
+    reason = CLOSE_REASONS.get(socket.close_code, f"closed with code {socket.close_code}")
+    if message.type is aiohttp.WSMsgType.CLOSE and message.extra:
+        reason = f"{reason} ({message.extra})"
+    if socket.close_code == CLOSE_TOKEN:
+        raise TokenRefused(reason)
+    if socket.close_code == CLOSE_VERSION:
+        raise _VersionRefused(reason)
+    raise BridgeUnreachable(reason)

@@ -1,0 +1,126 @@
+"""The bridge's devices in Home Assistant's device registry.
+
+The bridge is a device of its own; what hangs on it (a UPS) is reached via it; what is part of that (outlets) becomes
+its child devices. The registry knows one level of children, so parts of parts are children of the same device.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import (
+    AnyDeviceEntry,
+    ChildDeviceEntry,
+    ChildDeviceInfo,
+    DeviceEntry,
+    DeviceInfo,
+)
+
+from .const import DOMAIN
+from .wire import Device
+
+MANUFACTURER = "Ridethrough"
+BRIDGE = "bridge"
+
+
+@callback
+def device_info(device: Device) -> DeviceInfo:
+    """How the registry describes a device that is no child."""
+    bridge = device.kind == BRIDGE
+    return DeviceInfo(
+        identifiers={(DOMAIN, device.id)},
+        name=device.name,
+        manufacturer=device.manufacturer or (MANUFACTURER if bridge else None),
+        model=device.model or ("Bridge" if bridge else None),
+        serial_number=device.serial,
+        sw_version=device.firmware,
+    )
+
+
+def main_ancestor(device: Device, devices: Mapping[str, Device]) -> Device | None:
+    """Find the device of which this one is a part; None when it stands for itself.
+
+    A parent that does not exist, or a ring of parents, counts as none.
+    """
+    lineage = [device]
+    while (parent := devices.get(lineage[-1].parent or "")) is not None and parent.kind != BRIDGE:
+        if parent in lineage:
+            return None
+        lineage.append(parent)
+    return lineage[-1] if len(lineage) > 1 else None
+
+
+class DeviceTree:
+    """Keeps the device registry in step with the bridge, and finds devices by the bridge's ids."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, bridge_id: str) -> None:
+        """Work on the devices of `entry`."""
+        self._registry = dr.async_get(hass)
+        self._entry = entry
+        self._bridge_id = bridge_id
+        self._infos: dict[str, DeviceInfo | ChildDeviceInfo] = {}
+
+    def info(self, device: str) -> DeviceInfo | ChildDeviceInfo:
+        """Return what an entity of this device says about it."""
+        return self._infos[device]
+
+    @callback
+    def update(self, devices: Mapping[str, Device], changed: Iterable[str]) -> None:
+        """Register those of `devices` that are new or have changed, the bridge first and children last."""
+        parts = {device: main_ancestor(devices[device], devices) for device in changed}
+        for device_id in sorted(parts, key=lambda item: (devices[item].kind != BRIDGE, parts[item] is not None)):
+            device, whole = devices[device_id], parts[device_id]
+            if whole is None:
+                self._register(device)
+            else:
+                self._register_child(device, whole)
+
+    @callback
+    def remove(self, device: str) -> None:
+        """Take a device out of the registry, and its entities with it."""
+        self._infos.pop(device, None)
+        if (entry := self._find_child(device) or self._find(device)) is not None:
+            self._registry.async_remove_device(entry.id)
+
+    @callback
+    def remove_others(self, devices: Mapping[str, Device]) -> None:
+        """Take out all devices that the bridge no longer has."""
+        known = {(DOMAIN, device) for device in devices}
+        # Children first: they would go with their parents, and then there would be nothing left to remove.
+        registered: list[AnyDeviceEntry] = [
+            *dr.async_child_entries_for_config_entry(self._registry, self._entry.entry_id),
+            *dr.async_entries_for_config_entry(self._registry, self._entry.entry_id),
+        ]
+        for entry in registered:
+            if not entry.identifiers & known:
+                self._registry.async_remove_device(entry.id)
+
+    def _find(self, device: str) -> DeviceEntry | None:
+        return self._registry.async_get_device_by_identifier((DOMAIN, device), self._entry.entry_id)
+
+    def _find_child(self, device: str) -> ChildDeviceEntry | None:
+        return self._registry.async_get_child_device_by_identifier((DOMAIN, device), self._entry.entry_id)
+
+    def _register(self, device: Device) -> None:
+        info = device_info(device)
+        if (child := self._find_child(device.id)) is not None:
+            # What was a part and now stands for itself: the registry knows no such change.
+            self._registry.async_remove_device(child.id)
+        bridge = None if device.id == self._bridge_id else self._find(self._bridge_id)
+        if bridge is not None:
+            info["via_device_id"] = bridge.id
+        self._infos[device.id] = info
+        self._registry.async_get_or_create(config_entry_id=self._entry.entry_id, **info)
+
+    def _register_child(self, device: Device, whole: Device) -> None:
+        parent = self._find(whole.id)
+        assert parent is not None  # update() registers it first
+        existing = self._find_child(device.id)
+        moved = existing is not None and existing.parent_device_id != parent.id
+        if (stale := existing if moved else self._find(device.id)) is not None:
+            # The registry does not move devices between parents.
+            self._registry.async_remove_device(stale.id)
+        info = ChildDeviceInfo(identifiers={(DOMAIN, device.id)}, name=device.name, parent_device_id=parent.id)
+        self._infos[device.id] = info
+        self._registry.async_get_or_create_child(config_entry_id=self._entry.entry_id, **info)

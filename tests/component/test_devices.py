@@ -1,0 +1,173 @@
+"""The tree of devices, as it grows, changes and shrinks."""
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+from custom_components.ridethrough.devices import main_ancestor
+from custom_components.ridethrough.wire import Device
+
+from .bridge_peer import BRIDGE_ID, OUTLET_ID, UPS_ID, BridgePeer, device, reading, state
+from .conftest import DOMAIN, shows, state_of, until
+
+
+def main(hass: HomeAssistant, entry: MockConfigEntry, device_id: str) -> dr.DeviceEntry | None:
+    return dr.async_get(hass).async_get_device_by_identifier((DOMAIN, device_id), entry.entry_id)
+
+
+def child(hass: HomeAssistant, entry: MockConfigEntry, device_id: str) -> dr.ChildDeviceEntry | None:
+    return dr.async_get(hass).async_get_child_device_by_identifier((DOMAIN, device_id), entry.entry_id)
+
+
+async def test_ups_hangs_on_the_bridge_and_outlets_are_its_parts(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    itself, ups, outlet = main(hass, loaded, BRIDGE_ID), main(hass, loaded, UPS_ID), child(hass, loaded, OUTLET_ID)
+    assert itself is not None
+    assert ups is not None
+    assert outlet is not None
+    assert (itself.name, itself.model, itself.sw_version, itself.via_device_id) == (
+        "Server room",
+        "Bridge",
+        "0.1.0",
+        None,
+    )
+    assert (ups.manufacturer, ups.model, ups.serial_number, ups.sw_version) == ("Acme", "Model 3", "SERIAL-1", "1.2")
+    assert ups.via_device_id == itself.id
+    assert outlet.parent_device_id == ups.id
+
+
+async def test_device_that_comes_later_is_added(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    # The part comes before the whole, as nothing forbids.
+    await bridge.change(
+        devices={
+            "o2": device("o2", "outlet", "Outlet", "u2", commands=["outlet.on", "outlet.off", "outlet.cycle"]),
+            "u2": device("u2", "ups", "Second UPS", BRIDGE_ID),
+        },
+        points={"u2": {"battery.charge": reading(5)}},
+        conditions={"o2": {"outlet_on": state(True)}},
+    )
+    await until(hass, shows(hass, "sensor.second_ups_battery_charge", "5"))
+    await until(hass, shows(hass, "switch.second_ups_outlet", "on"))
+    assert state_of(hass, "button.second_ups_outlet_power_cycle") == "unknown"
+
+
+async def test_device_that_changes_is_described_anew(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    changed = bridge.devices[UPS_ID] | {"firmware": "2.0", "name": "Big UPS"}
+    await bridge.change(devices={UPS_ID: changed})
+    await bridge.change(points={UPS_ID: {"battery.charge": reading(1)}})
+    await until(hass, shows(hass, "sensor.rack_ups_battery_charge", "1"))
+    ups = main(hass, loaded, UPS_ID)
+    assert ups is not None
+    assert (ups.sw_version, ups.name) == ("2.0", "Big UPS")
+
+
+async def test_device_that_goes_is_removed_with_its_entities_and_may_come_again(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    described, states = bridge.devices[OUTLET_ID], bridge.conditions[OUTLET_ID]
+    await bridge.change(devices={OUTLET_ID: None})
+    await until(hass, lambda: state_of(hass, "switch.rack_ups_outlet_1") is None)
+    await hass.async_block_till_done()
+    assert child(hass, loaded, OUTLET_ID) is None
+    assert not er.async_get(hass).async_get_entity_id("switch", DOMAIN, f"{OUTLET_ID}-outlet")
+    await bridge.change(devices={OUTLET_ID: described}, conditions={OUTLET_ID: states})
+    await until(hass, shows(hass, "switch.rack_ups_outlet_1", "on"))
+
+
+@pytest.mark.parametrize("gone", [UPS_ID, OUTLET_ID])
+async def test_device_that_went_while_we_were_away_is_removed(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, gone: str
+) -> None:
+    await hass.config_entries.async_unload(loaded.entry_id)
+    for device_id in {gone, OUTLET_ID}:
+        await bridge.change(devices={device_id: None})
+    await hass.config_entries.async_setup(loaded.entry_id)
+    assert child(hass, loaded, OUTLET_ID) is None
+    assert (main(hass, loaded, UPS_ID) is None) is (gone == UPS_ID)
+    assert main(hass, loaded, BRIDGE_ID) is not None
+
+
+async def test_device_that_went_during_a_drop_is_removed(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.stop()
+    await bridge.change(devices={OUTLET_ID: None})
+    await bridge.start()
+    await until(hass, lambda: state_of(hass, "switch.rack_ups_outlet_1") is None)
+    assert child(hass, loaded, OUTLET_ID) is None
+
+
+async def test_outlet_may_move_to_another_ups_and_stand_for_itself(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    second = device("u2", "ups", "Second UPS", BRIDGE_ID)
+    outlet = bridge.devices[OUTLET_ID]
+    await bridge.change(devices={"u2": second, OUTLET_ID: outlet | {"parent": "u2"}})
+
+    def parent() -> str | None:
+        found = child(hass, loaded, OUTLET_ID)
+        whole = None if found is None else dr.async_get(hass).async_get(found.parent_device_id)
+        return None if whole is None else whole.name
+
+    await until(hass, lambda: parent() == "Second UPS")
+    await bridge.change(devices={OUTLET_ID: outlet | {"parent": BRIDGE_ID}})
+    await until(hass, lambda: main(hass, loaded, OUTLET_ID))
+    assert child(hass, loaded, OUTLET_ID) is None
+    await bridge.change(devices={OUTLET_ID: outlet})
+    await until(hass, lambda: parent() == "Rack UPS")
+    assert main(hass, loaded, OUTLET_ID) is None
+
+
+async def test_only_a_device_that_the_bridge_no_longer_has_can_be_deleted_by_hand(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, hass_ws_client: WebSocketGenerator
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    stray = dr.async_get(hass).async_get_or_create(config_entry_id=loaded.entry_id, identifiers={(DOMAIN, "stray")})
+    ups = main(hass, loaded, UPS_ID)
+    assert ups is not None
+    client = await hass_ws_client(hass)
+    assert (await client.remove_device(stray.id))["success"]
+    assert not (await client.remove_device(ups.id))["success"]
+
+
+def tree(**parents: str | None) -> dict[str, Device]:
+    return {
+        name: Device(name, name, "bridge" if name == "bridge" else "thing", name, parent)
+        for name, parent in parents.items()
+    }
+
+
+def test_parts_of_parts_belong_to_the_whole() -> None:
+    devices = tree(bridge=None, system="bridge", string="system", module="string")
+    assert main_ancestor(devices["module"], devices) is devices["system"]
+    assert main_ancestor(devices["string"], devices) is devices["system"]
+    assert main_ancestor(devices["system"], devices) is None
+    assert main_ancestor(devices["bridge"], devices) is None
+
+
+@pytest.mark.parametrize("parents", [{"a": "nowhere"}, {"a": "a"}, {"a": None}])
+def test_unknown_parent_is_none(parents: dict[str, str | None]) -> None:
+    devices = tree(**parents)
+    assert main_ancestor(devices["a"], devices) is None
+
+
+async def test_ring_of_parents_does_not_hang(hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry) -> None:
+    await bridge.change(
+        devices={
+            "a": device("a", "ups", "A", "b"),
+            "b": device("b", "ups", "B", "c"),
+            "c": device("c", "ups", "C", "a"),
+        },
+        points={"a": {"battery.charge": reading(5)}},
+    )
+    await until(hass, lambda: any("battery_charge" in e and s == "5" for e, s in
+                ((state.entity_id, state.state) for state in hass.states.async_all("sensor"))))  # fmt: skip
+    assert loaded.runtime_data.online

@@ -1,0 +1,115 @@
+"""What Home Assistant and HACS read without running anything."""
+
+import ast
+from functools import cache
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import homeassistant.components
+from homeassistant.core import HomeAssistant
+from homeassistant.loader import async_get_integration
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
+from PIL import Image
+import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.ridethrough import SETUP_ERRORS
+from custom_components.ridethrough.config_flow import ERRORS
+from custom_components.ridethrough.entity import COMMAND_ERRORS
+from custom_components.ridethrough.issues import ALL
+
+ROOT = Path(__file__).parents[2]
+INTEGRATION = ROOT / "custom_components" / "ridethrough"
+CORE = Path(homeassistant.components.__file__ or "").parent
+
+
+def read(name: str) -> Any:
+    return json.loads((INTEGRATION / name).read_text(encoding="utf-8"))
+
+
+@cache
+def core_rules() -> frozenset[str]:
+    """Collect every rule that an integration of the installed Home Assistant is measured by."""
+    scales = (load_yaml_dict(str(file)) for file in CORE.glob("*/quality_scale.yaml"))
+    return frozenset(rule for scale in scales for rule in scale["rules"])
+
+
+async def test_manifest_says_what_it_is(hass: HomeAssistant) -> None:
+    integration = await async_get_integration(hass, "ridethrough")
+    assert str(integration.version) == "0.1.0"
+    assert integration.iot_class == "local_push"
+    assert integration.integration_type == "hub"
+    assert integration.requirements == []
+    assert integration.manifest["zeroconf"] == ["_ridethrough._tcp.local."]
+
+
+def test_every_rule_of_the_quality_scale_is_answered() -> None:
+    rules = load_yaml_dict(str(INTEGRATION / "quality_scale.yaml"))["rules"]
+    assert len(core_rules()) > 50
+    assert set(rules) == core_rules()
+    for rule, answer in rules.items():
+        status, comment = (answer, None) if isinstance(answer, str) else (answer["status"], answer.get("comment"))
+        assert status in {"done", "todo", "exempt"}, rule
+        assert comment or status != "exempt", f"{rule} is exempt without a reason"
+
+
+def test_every_platform_says_how_many_updates_run_at_once() -> None:
+    platforms = [file for file in INTEGRATION.glob("*.py") if "async_add_entities:" in file.read_text(encoding="utf-8")]
+    assert len(platforms) == 5
+    for file in platforms:
+        assert re.search(r"^PARALLEL_UPDATES = 0$", file.read_text(encoding="utf-8"), re.MULTILINE), file.name
+
+
+def test_nothing_is_imported_but_home_assistant_and_what_it_brings() -> None:
+    for file in INTEGRATION.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            for name in names:
+                assert name.split(".")[0] != "ridethrough", f"{file.name} imports {name}"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
+    words = read(f"translations/{language}.json")
+    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device"} <= set(words["exceptions"])
+    assert {f"command_{code}" for code in COMMAND_ERRORS} <= set(words["exceptions"])
+    assert {*ERRORS.values(), "cannot_connect"} == set(words["config"]["error"])
+    assert set(ALL) == set(words["issues"])
+    steps = set(
+        re.findall(r'(?:step_id=|_confirm\()"(\w+)"', (INTEGRATION / "config_flow.py").read_text(encoding="utf-8"))
+    )
+    assert steps == set(words["config"]["step"])
+
+
+def test_action_is_described_and_has_an_icon() -> None:
+    described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
+    assert set(described) == set(read("strings.json")["services"]) == set(read("icons.json")["services"])
+    for name, action in described.items():
+        assert set(action["fields"]) == set(read("strings.json")["services"][name]["fields"])
+
+
+@pytest.mark.parametrize(
+    ("name", "height"), [("icon.png", 256), ("icon@2x.png", 512), ("logo.png", 128), ("logo@2x.png", 256)]
+)
+async def test_home_assistant_serves_our_picture(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, name: str, height: int
+) -> None:
+    assert await async_setup_component(hass, "brands", {})
+    client = await hass_client()
+    response = await client.get(f"/api/brands/integration/ridethrough/{name}")
+    picture = INTEGRATION / "brand" / name
+    assert await response.read() == picture.read_bytes()
+    with Image.open(picture) as image:
+        assert image.height == height
+        assert image.mode == "RGBA"
+
+
+def test_hacs_knows_what_it_needs() -> None:
+    described = json.loads((ROOT / "hacs.json").read_text(encoding="utf-8"))
+    assert described["name"] == "Ridethrough"
+    assert described["homeassistant"].startswith("2026.10")
