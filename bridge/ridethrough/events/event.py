@@ -42,11 +42,18 @@ class Event:
     seq: int = 0
 
 
+class JournalError(Exception):
+    """The journal cannot be written or read at the moment, e.g. because the disk is full."""
+
+
 class Journal(Protocol):
-    """Where events are kept. `store.Journal` implements it."""
+    """Where events are kept. `store.Journal` implements it. Its methods raise JournalError."""
 
     async def append(self, events: Sequence[Event]) -> list[Event]:
-        """Write events durably, in order, and return them with their sequence numbers (1, 2, 3, …, no gaps)."""
+        """Write events durably, in order, and return them with their sequence numbers (1, 2, 3, …, no gaps).
+
+        All of them are written or none.
+        """
 
     async def after(self, seq: int, limit: int = 1000) -> list[Event]:
         """Events with a higher number than `seq`, oldest first, at most `limit`."""
