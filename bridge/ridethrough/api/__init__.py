@@ -1,1 +1,19 @@
-"""The WebSocket and REST interface: authentication, roles, contract."""
+"""The API for people's software: WebSocket and REST, with tokens and roles; the contract is `schema.json`."""
+
+from .contract import load_schema
+from .limits import API_VERSION, Limits
+from .protocols import EventHistory, EventSource, TokenInfo, TokenVerifier, TraceSource
+from .server import ApiServer, ApiStartError
+
+__all__ = [
+    "API_VERSION",
+    "ApiServer",
+    "ApiStartError",
+    "EventHistory",
+    "EventSource",
+    "Limits",
+    "TokenInfo",
+    "TokenVerifier",
+    "TraceSource",
+    "load_schema",
+]

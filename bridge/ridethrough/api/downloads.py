@@ -1,0 +1,183 @@
+"""What is fetched rather than subscribed to: health, the journal as CSV, and the live trace of a line."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+import csv
+import io
+import logging
+
+from aiohttp import hdrs, web
+import orjson
+
+from ridethrough.catalogue import Role
+from ridethrough.events.event import Event, JournalError
+from ridethrough.site import DeviceId, Site
+
+from . import wire
+from .gate import Gate
+from .limits import Limits
+from .protocols import EventHistory, TokenInfo, TokenVerifier, TraceSource
+from .requests import LONGEST_TOKEN
+from .roster import Roster
+
+_LOGGER = logging.getLogger(__name__)
+
+COLUMNS = ("seq", "at", "kind", "device", "key", "edge", "severity", "details")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it text (OWASP, CSV injection)."""
+_PRIVATE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
+PAGE = 1000
+"""Events read from the journal at once."""
+
+
+def csv_lines(events: Iterable[Event], names: dict[DeviceId, str]) -> str:
+    """Write the events as CSV (RFC 4180), devices by the key that the configuration gives them, if it still does."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for event in events:
+        device = "" if event.device is None else names.get(event.device, event.device)
+        details = orjson.loads(wire.event(event))["details"]
+        cells = (device, event.key, event.edge, event.severity, orjson.dumps(details).decode() if details else "")
+        writer.writerow(
+            (event.seq, event.at.isoformat(timespec="milliseconds"), event.kind, *(_text(cell) for cell in cells))
+        )
+    return text.getvalue()
+
+
+def _text(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+class _Follower:
+    """Whoever follows a stream; ended when its token is revoked or the bridge stops."""
+
+    def __init__(self, scope: asyncio.Timeout) -> None:
+        self._scope = scope
+
+    def hangup(self, code: int, reason: str) -> None:
+        """End the stream; HTTP has no place for a reason once it has begun."""
+        self._scope.reschedule(asyncio.get_running_loop().time())
+
+
+class Downloads:
+    """The REST part of the API."""
+
+    def __init__(
+        self,
+        site: Site,
+        history: EventHistory,
+        tokens: TokenVerifier,
+        traces: TraceSource,
+        gate: Gate,
+        roster: Roster,
+        limits: Limits,
+        health: wire.Json,
+    ) -> None:
+        """`health` is what anyone may know."""
+        self._site = site
+        self._history = history
+        self._tokens = tokens
+        self._traces = traces
+        self._gate = gate
+        self._roster = roster
+        self._limits = limits
+        self._health = health
+
+    async def health(self, request: web.Request) -> web.Response:
+        """GET /api/v1/health: whether the bridge answers, and which; without a token."""
+        return web.Response(body=wire.encode(self._health), content_type="application/json")
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/v1/events.csv?after=N: the journal from event N+1 on."""
+        await self._authorise(request, Role.CUSTOMER)
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdecimal() and len(after) <= 15):
+            raise web.HTTPBadRequest(text="after must be the number of an event, or 0 for all.\n")
+        pages = self._pages(int(after))
+        try:
+            first = await anext(pages)
+        except JournalError as error:
+            _LOGGER.warning("The journal cannot be downloaded: %s", error)
+            raise web.HTTPServiceUnavailable(text="The journal cannot be read at the moment.\n") from error
+        response = web.StreamResponse(
+            headers={
+                hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
+                hdrs.CONTENT_DISPOSITION: 'attachment; filename="events.csv"',
+            }
+            | _PRIVATE
+        )
+        await response.prepare(request)
+        await self._write(request, response, ",".join(COLUMNS) + "\r\n" + first)
+        async for page in pages:
+            await self._write(request, response, page)
+        return response
+
+    async def _pages(self, after: int) -> AsyncIterator[str]:
+        names = {device.id: device.key for device in self._site.devices.values()}
+        # Up to where it is now: a download that follows the present never ends.
+        last = await self._history.last()
+        while True:
+            events = [event for event in await self._history.after(after, PAGE) if event.seq <= last]
+            yield csv_lines(events, names)
+            if not events:
+                return
+            after = events[-1].seq
+
+    async def trace(self, request: web.Request) -> web.StreamResponse:
+        """GET /api/v1/trace/<device key>: what goes over the device's line, until the client has seen enough."""
+        token = await self._authorise(request, Role.ENGINEER)
+        key = request.match_info["key"]
+        listening = self._traces.trace(key)
+        if listening is None:
+            raise web.HTTPNotFound(text=f"There is no trace of a device {key}.\n")
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"} | _PRIVATE)
+        try:
+            async with asyncio.timeout(None) as scope:
+                follower = _Follower(scope)
+                if not self._roster.admit(follower, token):
+                    raise web.HTTPServiceUnavailable(text="Too many clients are connected.\n")
+                try:
+                    await response.prepare(request)
+                    with listening as lines:
+                        async for line in lines:
+                            await self._write(request, response, f"{line}\n")
+                finally:
+                    self._roster.leave(follower)
+        except TimeoutError:
+            # It was ended from outside, with all that came before.
+            pass
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse, text: str) -> None:
+        try:
+            async with asyncio.timeout(self._limits.send):
+                await response.write(text.encode("utf-8", "replace"))
+        except TimeoutError as error:
+            _LOGGER.warning("%s reads %s too slowly and is dropped", request.remote, request.path)
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("The client reads too slowly.") from error
+
+    async def _authorise(self, request: web.Request, role: Role) -> TokenInfo:
+        """Whose token the request carries. Raises HTTPUnauthorized, HTTPForbidden or HTTPTooManyRequests."""
+        address = request.remote or ""
+        if (wait := self._gate.wait(address)) > 0:
+            raise web.HTTPTooManyRequests(
+                text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
+            )
+        scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        secret = secret.strip()
+        if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST_TOKEN:
+            token = await self._tokens.verify(secret)
+            if token is not None:
+                if token.role.may(role):
+                    return token
+                raise web.HTTPForbidden(text=f"This needs a token of the role {role}; this one has {token.role}.\n")
+            self._gate.failed(address)
+            _LOGGER.warning("A client at %s has shown a wrong token", address)
+        raise web.HTTPUnauthorized(
+            text="This needs a valid token: Authorization: Bearer <token>\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"}
+        )
+
+
+__all__ = ["Downloads", "csv_lines"]

@@ -1,0 +1,75 @@
+"""Who may try a token, and who may talk to us from a browser."""
+
+from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from ridethrough.clock import Clock
+
+from .limits import Limits
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Gate:
+    """Slows down whoever tries tokens. Only failures count: a client with a token never notices.
+
+    An address may fail a few times in a row, then once in a while. Its memory is bounded; guessing 256 random bits
+    is hopeless anyway, so that this protects the bridge's time rather than its tokens.
+    """
+
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        """Measure time with `clock`."""
+        self._clock = clock
+        self._limits = limits
+        self._debts: OrderedDict[str, float] = OrderedDict()
+        """Address to the monotonic time at which all its failures are forgotten; the last failed one at the end."""
+
+    def wait(self, address: str) -> float:
+        """Seconds until this address may try a token; 0 if it may now."""
+        forgotten = self._debts.get(_network(address), 0.0)
+        most = (self._limits.failures - 1) * self._limits.failure_every
+        return max(0.0, forgotten - self._clock.monotonic() - most)
+
+    def failed(self, address: str) -> None:
+        """Count a wrong token that came from there."""
+        network, now = _network(address), self._clock.monotonic()
+        self._debts[network] = max(now, self._debts.pop(network, now)) + self._limits.failure_every
+        while len(self._debts) > self._limits.addresses or next(iter(self._debts.values())) <= now:
+            self._debts.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """Return the address, or for IPv6 the /64 that one owner has to himself."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(ip, IPv6Address):
+        return address
+    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
+
+
+def same_origin(origin: str | None, host: str, scheme: str) -> bool:
+    """Whether a request with this `Origin` and `Host` comes from our own pages or from no browser at all.
+
+    Browsers let any page open a WebSocket to anywhere, and tell in `Origin` whose page it was (RFC 6455 §10.2).
+    """
+    if origin is None:
+        return True
+    try:
+        parts, ours = urlsplit(origin), urlsplit(f"{scheme}://{host}")
+        return bool(parts.hostname) and (
+            parts.scheme,
+            parts.hostname,
+            parts.port or _DEFAULT_PORTS.get(parts.scheme),
+        ) == (
+            scheme,
+            ours.hostname,
+            ours.port or _DEFAULT_PORTS.get(scheme),
+        )
+    except ValueError:
+        return False
+
+
+__all__ = ["Gate", "same_origin"]

@@ -1,0 +1,111 @@
+"""Commands that clients give: permitted, carried out, and written into the journal with who gave them."""
+
+import asyncio
+from collections.abc import Callable
+import logging
+
+from ridethrough.catalogue import Role, Severity
+from ridethrough.clock import Clock
+from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
+from ridethrough.site import CommandError, CommandResult, Commands, Site, Value
+
+from .limits import Limits
+from .protocols import EventSource, TokenInfo
+from .requests import Command
+
+_LOGGER = logging.getLogger(__name__)
+
+LONGEST_MESSAGE = 500
+"""Characters of an outcome; a complaint about an argument quotes it."""
+
+type Outcome = CommandResult | CommandError
+
+
+class Orders:
+    """Carries out commands side by side. One goes on when its client hangs up: it may be half done on the wire."""
+
+    def __init__(self, site: Site, commands: Commands, source: EventSource, clock: Clock, limits: Limits) -> None:
+        """Commands go to `commands`, what became of them to `source`."""
+        self._site = site
+        self._commands = commands
+        self._source = source
+        self._clock = clock
+        self._limits = limits
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def accept(self, order: Command, actor: TokenInfo, done: Callable[[Outcome], None]) -> None:
+        """Begin to carry out a command; `done` hears how it ended, after the journal has."""
+        if len(self._tasks) >= self._limits.pending_total:
+            done(CommandError("refused", "The bridge is carrying out too many commands already."))
+            return
+        task = asyncio.create_task(self._carry_out(order, actor, done), name=f"command {order.command:.40}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self, patience: float) -> None:
+        """Wait so many seconds for what is under way, then give it up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _carry_out(self, order: Command, actor: TokenInfo, done: Callable[[Outcome], None]) -> None:
+        outcome: Outcome = CommandError("no_answer", "The bridge stopped before the command was confirmed.")
+        try:
+            outcome = await self._perform(order, actor.role)
+        finally:
+            # Also when it is given up: that it was given is what matters then.
+            await self._record(order, actor, outcome)
+            done(outcome)
+
+    async def _perform(self, order: Command, role: Role) -> Outcome:
+        try:
+            self._permit(order, role)
+            return await self._commands.perform(order.device, order.command, order.arguments)
+        except CommandError as error:
+            message = str(error)
+            if len(message) <= LONGEST_MESSAGE:
+                return error
+            return CommandError(error.code, f"{message[:LONGEST_MESSAGE]}…")
+        except Exception:
+            _LOGGER.exception("The command %s failed in a way nobody foresaw", order.command)
+            return CommandError("no_answer", "The command failed inside the bridge; its log says more.")
+
+    def _permit(self, order: Command, role: Role) -> None:
+        """Raise CommandError when the token's role does not include the command's."""
+        device = self._site.devices.get(order.device)
+        definition = None if device is None else self._site.catalogue.command(device.kind, order.command)
+        if definition is not None and not role.may(definition.role):
+            raise CommandError(
+                "forbidden", f"{order.command} needs a token of the role {definition.role}; this one has {role}."
+            )
+
+    async def _record(self, order: Command, actor: TokenInfo, outcome: Outcome) -> None:
+        device = self._site.devices.get(order.device)
+        if device is None or self._site.catalogue.command(device.kind, order.command) is None:
+            # Nothing that exists was asked for; journals are for what happens to devices.
+            return
+        details: dict[str, Value] = {"actor": actor.name}
+        match outcome:
+            case CommandResult(message, confirmed):
+                severity = Severity.INFO
+                details |= {"outcome": "ok", "message": message, "confirmed": confirmed}
+            case CommandError():
+                severity = Severity.WARNING
+                details |= {"outcome": outcome.code, "message": str(outcome)}
+        if details["outcome"] != "bad_argument":
+            details |= {f"argument.{name}": value for name, value in order.arguments.items()}
+        event = Event(
+            self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
+        )
+        try:
+            await self._source.record(event)
+        except JournalError as error:
+            _LOGGER.error(
+                "%s by %s (%s) is not in the journal: %s", order.command, actor.name, details["outcome"], error
+            )
+
+
+__all__ = ["Orders", "Outcome"]

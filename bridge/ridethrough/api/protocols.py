@@ -1,0 +1,67 @@
+"""What the API needs of the rest of the bridge. The command line passes in who provides it."""
+
+from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from ridethrough.catalogue import Role
+from ridethrough.events.event import Event
+
+
+class TokenInfo(Protocol):
+    """Whose token it is."""
+
+    @property
+    def id(self) -> str:
+        """Its identity; not the secret."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it; the actor of the commands given with it."""
+
+    @property
+    def role(self) -> Role:
+        """What it permits."""
+
+
+class TokenVerifier(Protocol):
+    """Knows the valid tokens: `store.Tokens`."""
+
+    async def verify(self, secret: str) -> TokenInfo | None:
+        """Return whose token this is, or None when it is unknown, revoked or expired."""
+
+    async def get(self, token_id: str) -> TokenInfo | None:
+        """Return the token of this identity if it is still valid."""
+
+
+class EventSource(Protocol):
+    """Tells of events once they are in the journal, and takes new ones: `events.Recorder`."""
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `callback` with each event in the order of their numbers; returns what ends that."""
+
+    async def record(self, event: Event) -> object:
+        """Write an event into the journal and tell the subscribers."""
+
+
+class EventHistory(Protocol):
+    """The part of `events.Journal` that is read here. Both methods raise JournalError."""
+
+    async def after(self, seq: int, limit: int = 1000) -> list[Event]:
+        """Return events with a higher number than `seq`, oldest first, at most `limit`."""
+
+    async def last(self) -> int:
+        """Return the highest number so far, 0 if there is none."""
+
+
+class TraceSource(Protocol):
+    """Knows what goes over the line of a device."""
+
+    def trace(self, device: str) -> AbstractContextManager[AsyncIterable[object]] | None:
+        """Listen to the line of the device that the configuration calls so; None when it has no such line.
+
+        `str()` of what comes is a line of text without its end. The source bounds what waits for a slow reader.
+        """
+
+
+__all__ = ["EventHistory", "EventSource", "TokenInfo", "TokenVerifier", "TraceSource"]
