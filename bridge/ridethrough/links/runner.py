@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 import logging
+import math
 import random
 
 from ridethrough.clock import Clock
@@ -59,8 +60,14 @@ class LinkRunner:
         self._counters: dict[str, int] = {}
         self._posted_counters = 0.0
         self.state = LinkState.INITIALISING
-        self._reasons: set[str] = set()
+        self._connected_at = 0.0
+        self._said_unforeseen = False
         self._post_state()
+
+    @property
+    def site(self) -> Site:
+        """Where it posts."""
+        return self._site
 
     @property
     def link(self) -> Link:
@@ -71,17 +78,17 @@ class LinkRunner:
         """Keep the link connected for ever; never raises for what happens on the line."""
         failures = 0
         while True:
-            began = self._clock.monotonic()
+            self._connected_at = math.inf
             try:
                 await self._link.run(self._report)
-            except (LinkError, OSError, TimeoutError) as error:
-                self._went(error)
-            except Exception:
-                self._went(None)
-                _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
+            except Exception as error:
+                if not _foreseen(error):
+                    self._say_unforeseen()
+                self._went(str(error) or type(error).__name__)
             else:
-                self._went(LinkError("the other end closed the connection"))
-            failures = 1 if self._clock.monotonic() - began > self._backoff.cap else failures + 1
+                self._went("the other end closed the connection")
+            steady = self._clock.monotonic() - self._connected_at >= self._backoff.cap
+            failures = 1 if steady else failures + 1
             await self._clock.sleep(self._backoff.delay(failures, random.random()))
 
     def disable(self) -> None:
@@ -95,9 +102,10 @@ class LinkRunner:
         """The device answers."""
         if self.state is LinkState.CONNECTED:
             return
-        if self.state is LinkState.LOST or self._reasons:
-            _LOGGER.info("%s answers again", self._name)
-        self._reasons.clear()
+        if self.state is not LinkState.INITIALISING:
+            _LOGGER.info("%s answers", self._name)
+        self._said_unforeseen = False
+        self._connected_at = self._clock.monotonic()
         self.state = LinkState.CONNECTED
         self._post_state()
 
@@ -129,14 +137,18 @@ class LinkRunner:
             )
         )
 
-    def child(self, kind: str, number: str, name: str) -> DeviceReport:
+    def child(self, parent_id: DeviceId, kind: str, number: str, name: str) -> DeviceReport:
         """Make a child device with an identity of its own, and a report for it."""
-        parent = self._site.devices[self._device]
+        parent = self._site.devices[parent_id]
         key = f"{parent.key}/{kind}-{number}"
         device_id = self._mint(key)
         if device_id not in self._site.devices:
             self._site.put(Device(device_id, key, kind, name, parent=parent.id))
         return DeviceReport(self, device_id, number)
+
+    def rename(self, device_id: DeviceId, name: str) -> None:
+        """The device calls its child something else now."""
+        self._site.put(replace(self._site.devices[device_id], name=name))
 
     # How it is done
 
@@ -145,17 +157,21 @@ class LinkRunner:
         device = self._site.devices.get(self._device)
         return self._device if device is None else f"{device.name} ({device.key})"
 
-    def _went(self, error: Exception | None) -> None:
-        reason = str(error) or type(error).__name__
+    def _say_unforeseen(self) -> None:
+        """Call it in an except clause: one trace until the device answers again."""
+        if not self._said_unforeseen:
+            _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
+        self._said_unforeseen = True
+
+    def _went(self, reason: str) -> None:
         if self.state is LinkState.CONNECTED:
             self.state = LinkState.LOST
             _LOGGER.warning("%s is lost: %s", self._name, reason)
         elif self.state is LinkState.INITIALISING:
             self.state = LinkState.NEVER_CONNECTED
             _LOGGER.warning("%s cannot be reached: %s", self._name, reason)
-        elif reason not in self._reasons:
+        else:
             _LOGGER.debug("%s still cannot be reached: %s", self._name, reason)
-        self._reasons.add(reason)
         with self._site.transaction():
             self._report.lost()
             self._post_state()
@@ -164,7 +180,8 @@ class LinkRunner:
     def _post_state(self) -> None:
         # A condition that the journal knows as raised stays so until the device answers.
         known = self._site.conditions(self._device).get("communications_lost")
-        restored = known is not None and known.active and self.state is not LinkState.CONNECTED
+        waiting = self.state in (LinkState.INITIALISING, LinkState.NEVER_CONNECTED)
+        restored = known is not None and known.active and waiting
         self._link_lane.post(
             {"link.state": str(self.state)},
             {"communications_lost": self.state is LinkState.LOST or restored},
@@ -183,9 +200,19 @@ class LinkRunner:
         async def perform(command: str, arguments: Mapping[str, Value]) -> CommandResult:
             if self.state is not LinkState.CONNECTED:
                 raise CommandError("offline", f"{self._name} cannot be reached at the moment.")
-            return await self._link.perform(command, arguments, number)
+            try:
+                return await self._link.perform(command, arguments, number)
+            except (LinkError, OSError) as error:
+                raise CommandError("no_answer", f"{self._name} did not answer: {error}") from error
 
         self._commands.offer(device, perform)
+
+
+def _foreseen(error: Exception) -> bool:
+    """Whether this, or everything in this group, is what happens on a line."""
+    if isinstance(error, ExceptionGroup):
+        return all(_foreseen(inner) for inner in error.exceptions)
+    return isinstance(error, LinkError | OSError)
 
 
 class DeviceReport:
@@ -194,7 +221,7 @@ class DeviceReport:
     def __init__(self, runner: LinkRunner, device: DeviceId, number: str | None) -> None:
         """Open the device's lanes and offer its commands."""
         self._runner = runner
-        self._device = device
+        self.device = device
         self._status = runner.lane(device, slow=False)
         self._details = runner.lane(device, slow=True)
         self._children: dict[tuple[str, str], DeviceReport] = {}
@@ -202,12 +229,13 @@ class DeviceReport:
 
     def identified(self, identity: Identity) -> None:
         """See `Report`."""
-        self._runner.identified(self._device, identity)
+        self._runner.identified(self.device, identity)
 
     def status(self, points: Points, conditions: Conditions | None = None) -> None:
         """See `Report`."""
-        self._status.post(points, conditions)
-        self._runner.good()
+        with self._runner.site.transaction():
+            self._status.post(points, conditions)
+            self._runner.good()
 
     def details(self, points: Points, conditions: Conditions | None = None) -> None:
         """See `Report`."""
@@ -226,7 +254,8 @@ class DeviceReport:
         """See `Report`."""
         report = self._children.get((kind, number))
         if report is None:
-            report = self._children[kind, number] = self._runner.child(kind, number, name)
+            report = self._children[kind, number] = self._runner.child(self.device, kind, number, name)
+        self._runner.rename(report.device, name)
         return report
 
     def lost(self) -> None:
