@@ -51,8 +51,8 @@ class Variables:
 class UpsdClient:
     """A connection to upsd. Use `UpsdClient.open`.
 
-    Every method raises UpsdError for a refusal, which leaves the connection usable, and NoAnswerError, GarbledError
-    or OSError otherwise, after which it is closed: nobody could say which request the next line answers.
+    Every method raises UpsdError for a refusal, which leaves the connection usable, and LinkError (NoAnswerError,
+    GarbledError) otherwise, after which it is closed: nobody could say which request the next line answers.
     """
 
     def __init__(self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +67,7 @@ class UpsdClient:
     async def open(cls, address: Address, credentials: Credentials) -> AsyncIterator[Self]:
         """Connect, encrypt if the address says so, and log in if there are credentials.
 
-        Raises LinkError, or OSError, when that fails. Upsd compares the password only when something needs it.
+        Raises LinkError when that fails. Upsd compares the password only when something needs it.
         """
         try:
             async with asyncio.timeout(address.patience):
@@ -222,8 +222,11 @@ class UpsdClient:
             except MalformedError as error:
                 self._abort()
                 raise GarbledError(f"{self._address} answered {verb} with {error}") from error
+            except OSError as error:
+                self._abort()
+                raise LinkError(f"The connection to {self._address} is closed: {error}") from error
             except BaseException:
-                # Cancelled, or the connection has failed: the answer may still be on its way.
+                # Cancelled: the answer may still be on its way.
                 self._abort()
                 raise
 
@@ -233,7 +236,7 @@ class UpsdClient:
         except asyncio.LimitOverrunError as error:
             raise MalformedError(f"a line of more than {LINE_LIMIT} bytes") from error
         except asyncio.IncompleteReadError as error:
-            raise ConnectionResetError(f"{self._address} has closed the connection") from error
+            raise ConnectionResetError("upsd has ended it") from error
 
     def _abort(self) -> None:
         self._writer.transport.abort()

@@ -44,7 +44,7 @@ class NutLink(Link):
         self.deadline = max(5.0, 3 * self._options.poll + self._options.address.patience)
 
     async def run(self, report: Report) -> None:
-        """Connect and poll until upsd, its driver or the UPS is lost (LinkError or OSError)."""
+        """Connect and poll until upsd, its driver or the UPS is lost (LinkError)."""
         address = self._options.address
         try:
             async with UpsdClient.open(address, self._credentials) as client:
@@ -98,7 +98,7 @@ class Session:
         self._unknown: frozenset[str] = frozenset()
 
     async def run(self, period: float) -> None:
-        """Poll every `period` seconds. Raises LinkError, UpsdError or OSError when there is no more to be had."""
+        """Poll every `period` seconds. Raises LinkError or UpsdError when there is no more to be had."""
         if self._username is not None:
             self._tracks = await self._client.track()
         version = await self._client.version()
@@ -135,7 +135,7 @@ class Session:
         except UpsdError as error:
             self._report.count("refused")
             raise refusal(error, self._username, right) from error
-        except (LinkError, OSError) as error:
+        except LinkError as error:
             raise CommandError("no_answer", f"The connection was lost while giving {name}: {error}") from error
         if confirmed:
             return CommandResult(f"{self._ups} has carried out {name}.")

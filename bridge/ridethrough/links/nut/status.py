@@ -112,14 +112,15 @@ def read_status(variables: Mapping[str, str], seen: frozenset[str] = frozenset()
     `seen` are the conditions that have been active before: of those, being absent now means being over.
     """
     words = variables.get("ups.status", "").split()
+    known = not SOURCES.isdisjoint(words)
     conditions: dict[str, bool] = {}
-    if not SOURCES.isdisjoint(words):
+    if known:
         conditions |= {condition: word in words for word, condition in STANDARD.items()}
         conditions["output_active"] = "OFF" not in words
         if SOURCES.isdisjoint(word for word in words if word != "OFF"):
             # Off, and no word of the mains.
             del conditions["on_battery"]
-    active = {condition for word, condition in OCCASIONAL.items() if word in words}
+    active = {condition for word, condition in (*STANDARD.items(), *OCCASIONAL.items()) if word in words}
     alarm = variables.get("ups.alarm", "").strip()
     active |= {condition for pattern, condition in _ALARMS if pattern.search(alarm)}
     if alarm not in {"", "0"}:
@@ -129,12 +130,13 @@ def read_status(variables: Mapping[str, str], seen: frozenset[str] = frozenset()
     beeper = variables.get("ups.beeper.status", variables.get("beeper.status", "")).strip().lower()
     if beeper in BEEPER:
         conditions["beeper_enabled"] = BEEPER[beeper]
-    charger = variables.get("battery.charger.status", "").strip().lower()
-    if charger in CHARGER:
-        conditions["charging"], conditions["discharging"] = CHARGER[charger]
-    if words:
+    if known:
         conditions = dict.fromkeys(seen & _OCCASIONAL, False) | conditions
     conditions |= dict.fromkeys(active, True)
+    charger = variables.get("battery.charger.status", "").strip().lower()
+    if charger in CHARGER:
+        # It knows better than the words, which some drivers leave as they were.
+        conditions["charging"], conditions["discharging"] = CHARGER[charger]
     return Status(
         conditions,
         tuple(word for word in words if word not in _KNOWN),
