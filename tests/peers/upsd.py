@@ -24,6 +24,8 @@ PASSWORD = "right"
 WATCHER = "watcher"
 """Another user, with the same password, who may do nothing."""
 
+PROGRAMS = ("upsd", "dummy-ups", "upsc", "upsrw")
+
 # Where Debian keeps what an ordinary user's PATH does not name. /sbin/upsd is a wrapper that wants /etc/nut.
 _PLACES = ["/lib/nut", "/usr/lib/nut"]
 _VARIABLE = re.compile(r"([A-Za-z0-9._-]+):[ \t]?(.*)")
@@ -31,7 +33,7 @@ _VARIABLE = re.compile(r"([A-Za-z0-9._-]+):[ \t]?(.*)")
 
 def missing() -> list[str]:
     """Name the programs that are not installed."""
-    return [name for name in ("upsd", "dummy-ups", "upsc") if _program(name) is None]
+    return [name for name in PROGRAMS if _program(name) is None]
 
 
 def _program(name: str) -> str | None:
@@ -155,12 +157,14 @@ class Upsd:
 
     async def upsc(self, *arguments: str) -> tuple[int, str]:
         """Run upsc; its return code and what it printed."""
-        program = _program("upsc") or "upsc"
-        process = await asyncio.create_subprocess_exec(
-            program, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-        out, _ = await process.communicate()
-        return process.returncode or 0, out.decode(errors="replace")
+        return await self._client("upsc", *arguments)
+
+    async def upsrw(self, name: str, variable: str, value: str) -> None:
+        """Set a variable of a UPS with upsrw."""
+        settings = ["-s", f"{variable}={value}", "-u", USER, "-p", PASSWORD]
+        code, out = await self._client("upsrw", *settings, f"{name}@127.0.0.1:{self.port}")
+        if code:
+            raise RuntimeError(f"upsrw ended with {code}: {out}")
 
     async def variables(self, name: str) -> dict[str, str]:
         """Return what upsc prints of a UPS."""
@@ -177,6 +181,17 @@ class Upsd:
             variable for variable, value in self._dumps[name].items() if value and not variable.startswith("driver.")
         }
         return code == 0 and due | {"driver.name"} <= told
+
+    @staticmethod
+    async def _client(program: str, *arguments: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            _program(program) or program,
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode(errors="replace")
 
     async def _run(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
         found = _program(program)

@@ -116,7 +116,7 @@ class StandIn:
                 return f"{self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]}\n".encode()
             case ["LIST", "UPS"]:
                 return listing("UPS", [f'UPS {name} "A UPS"' for name in self.names])
-            case ["LIST", kind, name] if name not in self.names:
+            case ["LIST", _, name] if name not in self.names:
                 return b"ERR UNKNOWN-UPS\n"
             case ["LIST", "VAR", name]:
                 return listing(
