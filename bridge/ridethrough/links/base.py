@@ -63,6 +63,20 @@ class Identity:
     commands: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class RawValue:
+    """A value as the equipment itself names and words it."""
+
+    name: str
+    text: str
+    unit: str = ""
+    """Empty where it has none, or where that is not certain."""
+    key: str | None = None
+    """The point that is made of it; None for what the catalogue does not know."""
+    child: tuple[str, str] | None = None
+    """Kind and number of the child device that has the point."""
+
+
 class Report(Protocol):
     """Where a link posts what it reads of one device. The link runner makes it."""
 
@@ -111,6 +125,10 @@ class Link(ABC):
         Raises CommandError (refused, no_answer, offline).
         """
 
+    def raw(self) -> tuple[RawValue, ...]:
+        """Give what the last poll has read in the equipment's own words; empty where the protocol has no names."""
+        return ()
+
 
 __all__ = [
     "CommandError",
@@ -122,5 +140,6 @@ __all__ = [
     "LinkError",
     "LinkUrl",
     "Points",
+    "RawValue",
     "Report",
 ]

@@ -6,12 +6,14 @@ from ridethrough.clock import Clock
 
 from .base import Credentials, Link, LinkUrl
 from .megatec import MegatecLink
+from .nut import NutLink
 from .port import SerialPorts
 
 type Factory = Callable[[LinkUrl, Credentials, Clock, SerialPorts], Link]
 
 LINKS: dict[str, tuple[type[Link], Factory]] = {
     MegatecLink.scheme: (MegatecLink, MegatecLink),
+    NutLink.scheme: (NutLink, lambda url, credentials, clock, _: NutLink(url, credentials, clock)),
 }
 
 

@@ -1,0 +1,1 @@
+"""The NUT link: against recordings, a scripted upsd, and Debian's real one."""
