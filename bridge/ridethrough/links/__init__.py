@@ -1,7 +1,22 @@
 """One module per field protocol, and the owner of each port."""
 
+from .base import Credentials, Link, LinkError, LinkUrl
 from .port import SerialPorts
 from .runner import LinkRunner, LinkState
-from .schemes import LINKS, open_link
+from .schemes import LINKS, check_link, open_link
+from .trace import Subscription, Trace
 
-__all__ = ["LINKS", "LinkRunner", "LinkState", "SerialPorts", "open_link"]
+__all__ = [
+    "LINKS",
+    "Credentials",
+    "Link",
+    "LinkError",
+    "LinkRunner",
+    "LinkState",
+    "LinkUrl",
+    "SerialPorts",
+    "Subscription",
+    "Trace",
+    "check_link",
+    "open_link",
+]

@@ -37,7 +37,7 @@ class LinkUrl:
         return cls(parts.scheme, parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query)))
 
     def __str__(self) -> str:
-        """The URL as a person would write it; it holds no secret."""
+        """Write the URL as a person would; it holds no secret."""
         if not self.host:
             return f"{self.scheme}:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -81,7 +81,7 @@ class Report(Protocol):
     """Where a link posts what it reads of one device. The link runner makes it."""
 
     def identified(self, identity: Identity) -> None:
-        """The device has said who it is and what it can be asked to do."""
+        """Note who the device says it is and what it can be asked to do."""
 
     def status(self, points: Points, conditions: Conditions | None = None) -> None:
         """Values read with every poll. Those not confirmed within the link's deadline become stale."""
@@ -90,13 +90,13 @@ class Report(Protocol):
         """Values read rarely, such as ratings; they become stale after the link's slow deadline."""
 
     def dropped(self, keys: list[str]) -> None:
-        """The device no longer mentions these points."""
+        """Note that the device no longer mentions these points."""
 
     def count(self, counter: str, amount: int = 1) -> None:
         """Count an answer or a fault: answers, timeouts, malformed, refused. Shown as `link.<counter>`."""
 
     def child(self, kind: str, number: str, name: str) -> Report:
-        """A device that belongs to this one, e.g. outlet 2; made when first asked for."""
+        """Return the report of a device that belongs to this one, e.g. outlet 2; it is made when first asked for."""
 
 
 class Link(ABC):

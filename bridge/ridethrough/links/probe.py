@@ -11,6 +11,7 @@ from ridethrough.clock import Clock
 from ridethrough.site import Value
 
 from .base import Conditions, Credentials, Identity, Link, LinkError, Points, RawValue
+from .port import SerialPorts
 from .schemes import open_link
 
 PATIENCE = 20.0
@@ -64,14 +65,14 @@ class ProbeResult:
 
 
 async def probe(
-    url: str, credentials: Credentials, clock: Clock, ports: object = None, *, timeout: float = PATIENCE
+    url: str, credentials: Credentials, clock: Clock, ports: SerialPorts | None = None, *, timeout: float = PATIENCE
 ) -> ProbeResult:
     """Read a device once, by the URL of its link.
 
     Raises ValueError when the URL is wrong, LinkError or OSError when the device cannot be reached or understood
     within `timeout` seconds; each with a sentence.
     """
-    return await probe_link(open_link(url, credentials, clock, ports), url, clock, timeout=timeout)
+    return await probe_link(open_link(url, credentials, clock, ports or SerialPorts(clock)), url, clock, timeout=timeout)
 
 
 async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PATIENCE) -> ProbeResult:

@@ -81,9 +81,9 @@ class LinkRunner:
             self._connected_at = math.inf
             try:
                 await self._link.run(self._report)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a link must not take the bridge down, whatever it meets
                 if not _foreseen(error):
-                    self._say_unforeseen()
+                    self._say_unforeseen(error)
                 self._went(str(error) or type(error).__name__)
             else:
                 self._went("the other end closed the connection")
@@ -92,14 +92,14 @@ class LinkRunner:
             await self._clock.sleep(self._backoff.delay(failures, random.random()))
 
     def disable(self) -> None:
-        """The configuration has switched this device off: grey, and nothing is asked of it."""
+        """Show that the configuration has switched this device off: grey, and nothing is asked of it."""
         self.state = LinkState.DISABLED
         self._post_state()
 
     # What the link reports
 
     def good(self) -> None:
-        """The device answers."""
+        """Note that the device answers."""
         if self.state is LinkState.CONNECTED:
             return
         if self.state is not LinkState.INITIALISING:
@@ -147,7 +147,7 @@ class LinkRunner:
         return DeviceReport(self, device_id, number)
 
     def rename(self, device_id: DeviceId, name: str) -> None:
-        """The device calls its child something else now."""
+        """Take over what the device calls its child now."""
         self._site.put(replace(self._site.devices[device_id], name=name))
 
     # How it is done
@@ -157,10 +157,11 @@ class LinkRunner:
         device = self._site.devices.get(self._device)
         return self._device if device is None else f"{device.name} ({device.key})"
 
-    def _say_unforeseen(self) -> None:
-        """Call it in an except clause: one trace until the device answers again."""
+    def _say_unforeseen(self, error: Exception) -> None:
+        """Log one trace until the device answers again."""
         if not self._said_unforeseen:
-            _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
+            told = "The link of %s failed in a way nobody foresaw; it is started again"
+            _LOGGER.error(told, self._name, exc_info=error)
         self._said_unforeseen = True
 
     def _went(self, reason: str) -> None:
@@ -191,7 +192,7 @@ class LinkRunner:
         self._link_lane.post({f"link.{counter}": value for counter, value in self._counters.items()})
 
     def lane(self, device: DeviceId, *, slow: bool) -> Lane:
-        """A writer's handle with the deadline of this link."""
+        """Open a writer's handle with the deadline of this link."""
         return self._site.lane(device, self._link.slow_deadline if slow else self._link.deadline, Source.MEASURED)
 
     def offer(self, device: DeviceId, number: str | None) -> None:
@@ -259,7 +260,7 @@ class DeviceReport:
         return report
 
     def lost(self) -> None:
-        """The link is gone: so is everything it had reported, children included."""
+        """Mark everything that was reported as lost, children included: the link is gone."""
         self._status.lost()
         self._details.lost()
         for report in self._children.values():

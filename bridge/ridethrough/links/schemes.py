@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ridethrough.clock import Clock
+from ridethrough.clock import Clock, SystemClock
 
 from .base import Credentials, Link, LinkUrl
 from .megatec import MegatecLink
@@ -30,4 +30,10 @@ def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPor
     return factory(parsed, credentials, clock, ports)
 
 
-__all__ = ["LINKS", "open_link"]
+def check_link(url: str) -> None:
+    """Raise ValueError with a sentence when a URL stands for no link; nothing is opened."""
+    clock = SystemClock()
+    open_link(url, Credentials(), clock, SerialPorts(clock))
+
+
+__all__ = ["LINKS", "check_link", "open_link"]

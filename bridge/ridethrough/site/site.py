@@ -51,7 +51,7 @@ class Change:
         return bool(self.points or self.conditions or self.devices)
 
     def forget(self, device_id: DeviceId) -> None:
-        """The device was removed: what had changed about it no longer matters."""
+        """Drop what had changed about a device that was removed: it no longer matters."""
         for point in [point for point in self.points if point[0] == device_id]:
             del self.points[point]
         for point in [point for point in self.conditions if point[0] == device_id]:
@@ -104,15 +104,15 @@ class Lane:
         Where two lanes post one key, the last one answers for it. But a computed value never takes the place of a
         good one from elsewhere, nor does None.
         """
-        self._site._post(self, points or {}, conditions or {})
+        self._site.post(self, points or {}, conditions or {})
 
     def lost(self) -> None:
-        """The source is gone: everything it had posted is lost until it is posted again."""
-        self._site._degrade(self, list(self.keys), Quality.LOST)
+        """Mark everything the source had posted as lost until it is posted again: the source is gone."""
+        self._site.degrade(self, list(self.keys), Quality.LOST)
 
     def drop(self, keys: list[str]) -> None:
-        """The source no longer mentions these points: they are stale at once."""
-        self._site._degrade(self, [(key, False) for key in keys if (key, False) in self.keys], Quality.STALE)
+        """Mark points that the source no longer mentions as stale, at once."""
+        self._site.degrade(self, [(key, False) for key in keys if (key, False) in self.keys], Quality.STALE)
 
 
 class Site:
@@ -152,7 +152,7 @@ class Site:
         return self._devices
 
     def device_by_key(self, key: str) -> Device | None:
-        """The device that the configuration calls `key`."""
+        """Return the device that the configuration calls `key`, or None."""
         return next((device for device in self._devices.values() if device.key == key), None)
 
     def readings(self, device: DeviceId) -> Mapping[str, Reading]:
@@ -300,7 +300,7 @@ class Site:
         if lane.deadline is None or not lane.alive:
             return
         old = list(itertools.takewhile(lambda key: lane.confirmed[key] + (lane.deadline or 0.0) <= now, lane.confirmed))
-        self._degrade(lane, old, Quality.STALE)
+        self.degrade(lane, old, Quality.STALE)
         if lane.confirmed:
             self._await(lane, next(iter(lane.confirmed.values())))
 
@@ -316,7 +316,8 @@ class Site:
         assert self._open is not None
         return self._open
 
-    def _post(self, lane: Lane, points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> None:
+    def post(self, lane: Lane, points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> None:
+        """Take what a lane posts; links use `Lane.post`."""
         device = self._devices.get(lane.device)
         if device is None or not lane.alive:
             return
@@ -340,12 +341,7 @@ class Site:
                 reading = Reading(value, quality, stamp, lane.source)
                 readings[key] = reading
                 self._confirm(lane, (key, False), now)
-                if (
-                    old is None
-                    or old.value != value
-                    or old.quality is not quality
-                    or old.source is not lane.source
-                ):
+                if old is None or old.value != value or old.quality is not quality or old.source is not lane.source:
                     self._change.points[lane.device, key] = reading
                     self._touched[lane.device] = None
             for key, active in conditions.items():
@@ -391,7 +387,8 @@ class Site:
         lane.confirmed.move_to_end(key)
         self._await(lane, now)
 
-    def _degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
+    def degrade(self, lane: Lane, keys: list[tuple[str, bool]], quality: Quality) -> None:
+        """Lower the quality of what a lane answers for; links use `Lane.lost` and `Lane.drop`."""
         if lane.device not in self._devices or not lane.alive:
             return
         readings = self._readings[lane.device]
@@ -420,13 +417,13 @@ class Site:
             dues: list[float] = []
             for derivation, lane in self._derivations.get(device_id, ()):
                 derived = self._work_out(derivation, self._view(device_id, lane), now)
-                self._post(lane, derived.points, derived.conditions)
+                self.post(lane, derived.points, derived.conditions)
                 if derived.again is not None:
                     dues.append(now + derived.again)
                 given = {(key, False) for key in derived.points} | {(key, True) for key in derived.conditions}
                 gone = [key for key in lane.keys if key not in given]
                 if gone:
-                    self._degrade(lane, gone, self._worst(device_id, lane))
+                    self.degrade(lane, gone, self._worst(device_id, lane))
             self._again.pop(device_id, None)
             if dues:
                 self._again[device_id] = min(dues)

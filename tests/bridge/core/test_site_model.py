@@ -82,7 +82,7 @@ class SiteMachine(RuleBasedStateMachine):
 
     @staticmethod
     def seen(reading: Reading) -> tuple[Value | None, Quality, Source]:
-        """What a client sees; being confirmed without a change is no news."""
+        """Return what a client sees; being confirmed without a change is no news."""
         return reading.value, reading.quality, reading.source
 
     @initialize()

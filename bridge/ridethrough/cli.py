@@ -1,0 +1,285 @@
+"""The command line, and the only place where the parts of the bridge are put together."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
+import logging
+import os
+from pathlib import Path
+import signal
+import sys
+
+import aiohttp
+
+from ridethrough import __version__
+from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.catalogue import Role, Severity, load_catalogue
+from ridethrough.clock import Clock, SystemClock
+from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
+from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
+from ridethrough.links import (
+    Credentials,
+    LinkError,
+    LinkRunner,
+    LinkUrl,
+    SerialPorts,
+    Subscription,
+    check_link,
+    open_link,
+)
+from ridethrough.links.probe import probe, render_table, to_json
+from ridethrough.logic import UpsSettings, ups_derivation
+from ridethrough.sim.runner import add_arguments, options_from, simulate
+from ridethrough.site import Commands, Device, Site, keep_expiring
+from ridethrough.store import Store, StoreError
+from ridethrough.tasks import Supervisor
+
+_LOGGER = logging.getLogger(__name__)
+
+DEFAULT_CONFIG = "ridethrough.yaml"
+CONFIG_VARIABLE = "RIDETHROUGH_CONFIG"
+PASSWORD_VARIABLE = "RIDETHROUGH_PASSWORD"
+TOKEN_VARIABLE = "RIDETHROUGH_TOKEN"
+JOURNAL_PATIENCE = 5.0
+"""Seconds that starting and stopping wait for the journal."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it succeeded, 1 when it did not, 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(asyncio.run(options.work(options)))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `ridethrough trace … | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ConfigError, StoreError, LinkError, ApiStartError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ridethrough", description="UPS and battery management: the bridge that owns the links to the equipment."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what is of interest when something is odd")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, work: Callable[[argparse.Namespace], object], told: str) -> argparse.ArgumentParser:
+        child = commands.add_parser(name, help=told, description=told[0].upper() + told[1:] + ".")
+        child.set_defaults(work=work)
+        return child
+
+    config = os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)
+    told = f"the configuration file (default: ${CONFIG_VARIABLE} or {DEFAULT_CONFIG})"
+
+    child = command("run", _run, "run the bridge until it is told to stop")
+    child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
+
+    child = command("check", _check, "check a configuration file and name every mistake in it")
+    child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
+    child.add_argument("--example", action="store_true", help="print a configuration with every setting explained")
+
+    child = command("probe", _probe, "connect once to a device and print every point it reads")
+    child.add_argument("url", help="e.g. megatec:/dev/ttyUSB0 or nut://host:3493/ups1")
+    child.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    child.add_argument(
+        "--username", help=f"user name, if the device wants one; the password comes from ${PASSWORD_VARIABLE}"
+    )
+    child.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="how long to try (default: 15)")
+
+    child = command("simulate", _simulate, "simulate a UPS on a pseudo terminal, with outages to order")
+    add_arguments(child)
+
+    child = command("trace", _trace, "show what goes over the line of a running bridge's device")
+    child.add_argument("device", help="the id of the device in the configuration, e.g. ups-1")
+    child.add_argument("--url", help="the bridge's API (default: as the configuration file says)")
+    child.add_argument("--config", type=Path, default=Path(config), help=told)
+    child.add_argument("--save", type=Path, metavar="FILE", help="write it to a file as well")
+    child.add_argument("--fingerprint", help="SHA-256 of the bridge's certificate, when it is self-signed and far away")
+
+    child = command("token", _token, "make, list and revoke the tokens that clients of the API need")
+    child.add_argument("action", choices=("create", "list", "revoke"))
+    child.add_argument("name", nargs="?", help="a name for the token, e.g. home-assistant")
+    child.add_argument("--role", type=Role, choices=list(Role), default=Role.CUSTOMER, help="default: customer")
+    child.add_argument("--config", type=Path, default=Path(config), help=told)
+    return parser
+
+
+def _config(options: argparse.Namespace) -> BridgeConfig:
+    return load(options.config, check_link)
+
+
+async def _check(options: argparse.Namespace) -> int:
+    if options.example:
+        print(EXAMPLE, end="")
+        return 0
+    config = _config(options)
+    upses = "1 UPS" if len(config.ups) == 1 else f"{len(config.ups)} UPSes"
+    print(f"{options.config}: no mistakes; {config.name}, {upses}")
+    return 0
+
+
+async def _probe(options: argparse.Namespace) -> int:
+    clock = SystemClock()
+    credentials = Credentials(options.username, os.environ.get(PASSWORD_VARIABLE))
+    result = await probe(options.url, credentials, clock, SerialPorts(clock), timeout=options.timeout)
+    print(to_json(result) if options.json else render_table(result))
+    return 0
+
+
+async def _simulate(options: argparse.Namespace) -> int:
+    await simulate(options_from(options))
+    return 0
+
+
+async def _token(options: argparse.Namespace) -> int:
+    if options.action != "list" and not options.name:
+        raise ValueError(f"ridethrough token {options.action} needs the token's name")
+    async with Store.open(_store(_config(options))) as store:
+        match options.action:
+            case "create":
+                secret = await store.tokens.create(options.name, options.role)
+                print(f"The token of {options.name} ({options.role}); it is shown only this once:", file=sys.stderr)
+                print(secret)
+            case "list":
+                for token in await store.tokens.list():
+                    used = (
+                        "never used" if token.last_used is None else f"last used {token.last_used:%Y-%m-%d %H:%M} UTC"
+                    )
+                    print(f"{token.name:<24} {token.role:<9} {used}")
+            case "revoke":
+                if not await store.tokens.revoke(options.name):
+                    raise ValueError(f"There is no token called {options.name}")
+                print(f"The token {options.name} is revoked; whoever is connected with it is disconnected.")
+    return 0
+
+
+async def _trace(options: argparse.Namespace) -> int:
+    token = os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        raise ValueError(f"Put a token of the role engineer into ${TOKEN_VARIABLE} (ridethrough token create …)")
+    base = options.url
+    if base is None:
+        api = _config(options).api
+        host = "127.0.0.1" if api.listen in ("0.0.0.0", "::") else api.listen
+        base = f"http://{host}:{api.port}"
+    url = f"{base.rstrip('/')}/api/v1/trace/{options.device}"
+    pinned: aiohttp.Fingerprint | bool = True
+    if options.fingerprint:
+        pinned = aiohttp.Fingerprint(bytes.fromhex(options.fingerprint.replace(":", "")))
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,
+        session.get(url, ssl=pinned) as response,
+    ):
+        if response.status != 200:
+            raise ValueError(f"{url} answered {response.status}: {(await response.text()).strip()}")
+        async for line in response.content:
+            text = line.decode("utf-8", "replace")
+            print(text, end="", flush=True)
+            if options.save:
+                await asyncio.to_thread(_append, options.save, text)
+    return 0
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _store(config: BridgeConfig) -> Path:
+    return config.data / "ridethrough.db"
+
+
+async def _run(options: argparse.Namespace) -> int:
+    config = _config(options)
+    clock = SystemClock()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store.open(_store(config), clock))
+        site, ports = Site(load_catalogue(), clock), SerialPorts(clock)
+        commands = Commands(site)
+        identities = store.identities
+        bridge = Device(
+            identities.bridge_id, "bridge", "bridge", config.name, model="Ridethrough", firmware=__version__
+        )
+        site.put(bridge)
+        recorder = Recorder(site, store.journal, clock)
+        stack.push_async_callback(recorder.close)
+        await recorder.restore()
+        outages = {event.device: event.at for event in await store.journal.raised() if event.key == "on_battery"}
+        runners: list[LinkRunner] = []
+        for ups in config.ups:
+            device = Device(identities.mint(ups.key), ups.key, "ups", ups.name, parent=bridge.id)
+            link = open_link(ups.link, Credentials(ups.username, ups.password), clock, ports)
+            runner = LinkRunner(link, device, site, commands, clock, granted=ups.allow, mint=identities.mint)
+            before = (clock.utc() - outages[device.id]).total_seconds() if device.id in outages else 0.0
+            site.derive(device.id, ups_derivation(_settings(ups), on_battery_before=before))
+            runners.append(runner)
+        supervisor = await stack.enter_async_context(Supervisor(clock))
+        supervisor.start("The recorder of events", recorder.run)
+        supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
+        if config.api.enabled:
+            server = ApiServer(
+                config.api,
+                site,
+                commands,
+                recorder,
+                store.journal,
+                store.tokens,
+                clock,
+                bridge=bridge,
+                version=__version__,
+                data=config.data,
+                traces=_Traces(config, ports),
+            )
+            await server.start()
+            stack.push_async_callback(server.stop)
+        for ups, runner in zip(config.ups, runners, strict=True):
+            if ups.enabled:
+                supervisor.start(f"The link of {ups.key}", runner.run)
+            else:
+                runner.disable()
+        await _record("started", bridge, recorder, clock)
+        _LOGGER.info("Ridethrough %s runs: %s", __version__, ", ".join(ups.key for ups in config.ups) or "no UPS yet")
+        await stop.wait()
+        await _record("stopped", bridge, recorder, clock)
+    return 0
+
+
+def _settings(ups: UpsConfig) -> UpsSettings:
+    return UpsSettings(power=ups.power, load=ups.load, hold_time=ups.hold_time, recharge_time=ups.recharge_time)
+
+
+async def _record(key: str, bridge: Device, recorder: Recorder, clock: Clock) -> None:
+    """Note in the journal what the bridge did; a full disk neither keeps it from starting nor from stopping."""
+    details = {"version": __version__}
+    event = Event(clock.utc(), EventKind.SYSTEM, bridge.id, key, EdgeKind.OCCURRED, Severity.INFO, details)
+    with suppress(TimeoutError, JournalError):
+        async with asyncio.timeout(JOURNAL_PATIENCE):
+            await recorder.record(event)
+
+
+class _Traces:
+    """Finds the line of a device by the device's key."""
+
+    def __init__(self, config: BridgeConfig, ports: SerialPorts) -> None:
+        self._paths = {ups.key: LinkUrl.parse(ups.link).path for ups in config.ups}
+        self._ports = ports
+
+    def trace(self, device: str) -> AbstractContextManager[Subscription] | None:
+        """Listen to the line of a device; None when it is not on a serial line."""
+        trace = self._ports.trace(self._paths.get(device, ""))
+        return None if trace is None else trace.subscribe()

@@ -1,0 +1,1 @@
+"""The demonstration: a simulated UPS, the bridge and a real Home Assistant, as real processes."""

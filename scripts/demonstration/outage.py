@@ -1,0 +1,117 @@
+"""The outage, told step by step: what Home Assistant showed, and how long after the wire."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .homeassistant import HomeAssistant, Seen
+from .simulator import Exchange, Simulator
+
+ON_BATTERY = "binary_sensor.rack_ups_on_battery"
+BATTERY_LOW = "binary_sensor.rack_ups_battery_low"
+COMMUNICATION = "binary_sensor.rack_ups_communication_lost"
+MODE = "sensor.rack_ups_mode"
+CHARGE = "sensor.rack_ups_battery_charge"
+RUNTIME = "sensor.rack_ups_runtime"
+LOAD = "sensor.rack_ups_load"
+EVENTS = "event.rack_ups_events"
+
+
+@dataclass(slots=True)
+class Story:
+    """Prints each step and keeps what is needed to judge the whole."""
+
+    simulator: Simulator
+    home_assistant: HomeAssistant
+    say: Callable[[str], None] = print
+    steps: int = 0
+    seen: dict[str, Seen] = field(default_factory=dict)
+
+    async def step(
+        self, title: str, entity: str, wanted: Callable[[Seen], bool], *, bit: int | None = None, seconds: float = 30
+    ) -> Seen:
+        """Wait for the state, print it with its time from the first answer on the wire that has status bit `bit`.
+
+        Raises HomeAssistantError when it does not come.
+        """
+        before = max((exchange.number for exchange in await self.simulator.exchanges()), default=0)
+        seen = await self.home_assistant.wait_for(entity, wanted, seconds)
+        self.steps += 1
+        self.seen[title] = seen
+        unit = seen.attributes.get("unit_of_measurement", "")
+        late = "" if bit is None else _late(seen, await self.simulator.exchanges(after=before - 3), bit)
+        self.say(f"  {title:<34} {entity:<44} {seen.state:>9} {unit:<4}{late}")
+        return seen
+
+
+def _late(seen: Seen, exchanges: list[Exchange], bit: int) -> str:
+    wanted = "1" if seen.state == "on" else "0"
+    answers = [e for e in exchanges if e.status_bits is not None and e.last_byte <= seen.arrived]
+    # The first answer of the last run of answers that say so.
+    first = None
+    for exchange in reversed(answers):
+        assert exchange.status_bits is not None
+        if exchange.status_bits[bit] != wanted:
+            break
+        first = exchange
+    return "" if first is None else f" {1000 * (seen.arrived - first.last_byte):6.1f} ms after the wire"
+
+
+async def tell(
+    simulator: Simulator,
+    home_assistant: HomeAssistant,
+    at_the_depth: Callable[[], object] | None = None,
+    say: Callable[[str], None] = print,
+) -> Story:
+    """Play a whole outage; `at_the_depth` is called (and awaited) while the battery is being discharged.
+
+    Raises HomeAssistantError, naming what is missing, at the first thing Home Assistant does not show.
+    """
+    story = Story(simulator, home_assistant, say)
+    say("The mains is there.")
+    await story.step("the UPS is connected", COMMUNICATION, lambda seen: seen.state == "off")
+    await story.step("on line", MODE, lambda seen: seen.state == "line")
+    await story.step("not on battery", ON_BATTERY, lambda seen: seen.state == "off")
+    full = await story.step("charge", CHARGE, _number)
+    runtime = await story.step("runtime", RUNTIME, _number)
+    await story.step("load", LOAD, _number)
+    events = home_assistant.states[EVENTS].state
+
+    say("The mains fails.")
+    await simulator.set(mains=False)
+    await story.step("on battery", ON_BATTERY, lambda seen: seen.state == "on", bit=0)
+    await story.step("mode", MODE, lambda seen: seen.state == "battery")
+    await story.step("event", EVENTS, lambda seen: seen.state not in (events, "unknown", "unavailable"))
+
+    say("The load rises, and the battery is discharged.")
+    await simulator.set(load=0.9)
+    await story.step("load rises", LOAD, lambda seen: _number(seen) and float(seen.state) > 85)
+    await story.step(
+        "runtime follows at once",
+        RUNTIME,
+        lambda seen: _number(seen) and float(seen.state) < 0.6 * float(runtime.state),
+    )
+    await story.step(
+        "charge falls", CHARGE, lambda seen: _number(seen) and float(seen.state) < float(full.state) - 20, seconds=60
+    )
+    if at_the_depth is not None:
+        result = at_the_depth()
+        if asyncio.iscoroutine(result):
+            await result
+    await story.step("battery low", BATTERY_LOW, lambda seen: seen.state == "on", bit=1, seconds=120)
+
+    say("The mains returns.")
+    await simulator.set(mains=True, load=0.35)
+    await story.step("off battery", ON_BATTERY, lambda seen: seen.state == "off", bit=0)
+    await story.step("on line", MODE, lambda seen: seen.state == "line")
+    low = float(home_assistant.states[CHARGE].state)
+    await story.step("charge rises", CHARGE, lambda seen: _number(seen) and float(seen.state) > low, seconds=60)
+    return story
+
+
+def _number(seen: Seen) -> bool:
+    try:
+        float(seen.state)
+    except ValueError:
+        return False
+    return True

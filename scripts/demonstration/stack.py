@@ -1,0 +1,187 @@
+"""The whole thing as real processes: simulator, bridge and Home Assistant in one folder, started in order."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import json
+from pathlib import Path
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+
+import aiohttp
+
+from .homeassistant import connected
+from .process import Process, ProcessFailed
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+DOMAIN = "ridethrough"
+UPS = "rack-ups"
+UPS_NAME = "Rack UPS"
+USER = "demo"
+BAUD = 2400
+
+
+def free_port() -> int:
+    """Find a TCP port on loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Stack:
+    """Simulator (unless a real upsd is given), bridge and Home Assistant under one folder."""
+
+    folder: Path
+    upsd: str | None = None
+    """`HOST:PORT/UPS` of a real upsd; then no simulator runs."""
+    http_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
+    control_port: int = field(default_factory=free_port)
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    token: str = ""
+
+    simulator: Process = field(init=False)
+    bridge: Process = field(init=False)
+    home_assistant: Process = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Say how each process is run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ridethrough = [sys.executable, "-m", "ridethrough"]
+        self.simulator = Process(
+            "The simulator",
+            [
+                *(*ridethrough, "simulate", "--scenario", str(HERE / "small_battery.yaml")),
+                *("--port", str(self.line), "--control", f"127.0.0.1:{self.control_port}"),
+            ],
+            self.folder / "simulator.log",
+        )
+        self.bridge = Process("The bridge", [*ridethrough, "run", str(self.bridge_config)], self.folder / "bridge.log")
+        self.home_assistant = Process(
+            "Home Assistant",
+            [sys.executable, "-m", "homeassistant", "--config", str(self.ha_folder), "--skip-pip"],
+            self.folder / "homeassistant.log",
+        )
+
+    @property
+    def line(self) -> Path:
+        """The simulated serial port."""
+        return self.folder / "ttyUPS"
+
+    @property
+    def bridge_config(self) -> Path:
+        """The bridge's configuration file."""
+        return self.folder / "ridethrough.yaml"
+
+    @property
+    def ha_folder(self) -> Path:
+        """Home Assistant's configuration folder."""
+        return self.folder / "homeassistant"
+
+    @property
+    def url(self) -> str:
+        """Where Home Assistant is."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def control_url(self) -> str:
+        """Where the simulator is controlled."""
+        return f"http://127.0.0.1:{self.control_port}"
+
+    async def start_simulator(self) -> None:
+        """Run the simulated UPS and wait until it answers."""
+        await self.simulator.start()
+        await self.simulator.wait_until(lambda text: "ready" in text, 20)
+
+    async def start_bridge(self) -> None:
+        """Write its configuration, make a token for Home Assistant, run it and wait until it is healthy."""
+        link = f"megatec:{self.line}?baud={BAUD}" if self.upsd is None else f"nut://{self.upsd}"
+        self.bridge_config.write_text(
+            (HERE / "ridethrough.yaml")
+            .read_text()
+            .format(link=link, api_port=self.api_port, data=self.folder / "bridge", id=UPS, name=UPS_NAME)
+        )
+        if not self.token:
+            made = await asyncio.to_thread(
+                subprocess.run,
+                [
+                    *(sys.executable, "-m", "ridethrough", "token", "create", "home-assistant"),
+                    *("--role", "engineer", "--config", str(self.bridge_config)),
+                ],
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            if made.returncode:
+                raise ProcessFailed(f"No token could be made:\n{made.stderr}")
+            self.token = made.stdout.strip().splitlines()[-1]
+        await self.bridge.start()
+        await self._answering(f"http://127.0.0.1:{self.api_port}/api/v1/health", self.bridge, 30)
+
+    async def start_home_assistant(self) -> None:
+        """Run Home Assistant and wait until its web server answers."""
+        if not self.ha_folder.exists():
+            self._write_ha_folder()
+        await self.home_assistant.start()
+        await self._answering(f"{self.url}/manifest.json", self.home_assistant, 180)
+
+    async def add_entry(self) -> Mapping[str, object]:
+        """Create the first user and add the integration through its config flow, as a person would."""
+        answer = {"host": "127.0.0.1", "port": self.api_port, "token": self.token}
+        async with connected(self.url, USER, self.password, first=True) as home_assistant:
+            step = await home_assistant.add_integration(DOMAIN, answer)
+        if step.get("type") != "create_entry":
+            raise ProcessFailed(f"The integration could not be added: {json.dumps(step, indent=2)}")
+        return step
+
+    async def stop(self) -> None:
+        """End everything, the last started first."""
+        for process in (self.home_assistant, self.bridge, self.simulator):
+            await process.stop()
+
+    def _write_ha_folder(self) -> None:
+        storage = self.ha_folder / ".storage"
+        storage.mkdir(parents=True)
+        # Only the first step of onboarding is taken, the user's; the others would ask the internet for a location.
+        done = ["core_config", "analytics", "integration"]
+        _store(storage / "onboarding", 4, 1, {"done": done})
+        # An address in configuration.yaml would be on trial for five minutes and then taken back.
+        http: dict[str, object] = {
+            "server_host": ["127.0.0.1"],
+            "server_port": self.http_port,
+            "created_at": "2026-01-01T00:00:00+00:00",
+        }
+        http |= {"cors_allowed_origins": [], "login_attempts_threshold": -1, "ip_ban_enabled": True}
+        http |= {"ssl_profile": "modern", "use_x_frame_options": True, "error": None, "error_message": None}
+        stable = {"stable": http, "pending": None, "yaml_migration_done": True}
+        _store(storage / "http", 2, 2, stable)
+        for file in ("configuration.yaml", "dashboard.yaml"):
+            shutil.copy(HERE / file, self.ha_folder / file)
+        components = self.ha_folder / "custom_components"
+        components.mkdir()
+        (components / DOMAIN).symlink_to(ROOT / "custom_components" / DOMAIN)
+
+    @staticmethod
+    async def _answering(url: str, process: Process, seconds: float) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            while process.running and asyncio.get_running_loop().time() < end:
+                try:
+                    async with session.get(url) as response:
+                        if response.status == 200:
+                            return
+                except aiohttp.ClientError, TimeoutError:
+                    pass
+                await asyncio.sleep(0.1)
+        raise ProcessFailed(f"{process.name} does not answer at {url}:\n{process.tail()}")
+
+
+def _store(path: Path, version: int, minor_version: int, data: Mapping[str, object]) -> None:
+    """Write a file as Home Assistant keeps its settings."""
+    whole = {"version": version, "minor_version": minor_version, "key": path.name, "data": data}
+    path.write_text(json.dumps(whole))

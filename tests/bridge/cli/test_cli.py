@@ -1,0 +1,245 @@
+"""The command line, as a person types it: real processes for what runs on, this process for what ends by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+import os
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from ridethrough.cli import main
+
+RIDETHROUGH = [sys.executable, "-m", "ridethrough"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Path]:
+    """Run a simulated UPS on a serial line."""
+    path = tmp_path / "ttyUPS"
+    with running(tmp_path / "simulator.log", "simulate", "--port", str(path), "--no-pacing") as simulator:
+        wait_until(lambda: "ready" in (tmp_path / "simulator.log").read_text(), simulator)
+        yield path
+
+
+@contextmanager
+def running(log: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [*RIDETHROUGH, *arguments], stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def wait_until(reached: object, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    assert callable(reached)
+    end = time.monotonic() + seconds
+    while not reached():
+        assert process.poll() is None, f"the process ended with {process.returncode}"
+        assert time.monotonic() < end, "not reached in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def config(tmp_path: Path, line: Path) -> Path:
+    return write_config(tmp_path, f"megatec:{line}")
+
+
+def write_config(folder: Path, link: str, port: int | None = None, more: str = "") -> Path:
+    path = folder / "ridethrough.yaml"
+    path.write_text(
+        f"name: Here\ndata: {folder / 'data'}\napi:\n  port: {port or free_port()}\n"
+        f"ups:\n  - id: ups-1\n    name: One\n    link: {link}\n    power: 1000\n    hold_time: 6\n{more}"
+    )
+    return path
+
+
+def api_of(config: Path) -> str:
+    port = config.read_text().split("port: ")[1].split()[0]
+    return f"http://127.0.0.1:{port}"
+
+
+def get(url: str, token: str | None = None) -> str:
+    request = Request(url, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+    with urlopen(request, timeout=5) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def healthy(config: Path) -> bool:
+    try:
+        return str(json.loads(get(f"{api_of(config)}/api/v1/health"))["status"]) == "ok"
+    except URLError, ConnectionError:
+        return False
+
+
+def token(config: Path, role: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["token", "create", f"a-{role}", "--role", role, "--config", str(config)]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_check_praises_a_file_without_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path, "megatec:/dev/ttyUSB0")
+    assert main(["check", str(path)]) == 0
+    assert "no mistakes; Here, 1 UPS" in capsys.readouterr().out
+
+
+def test_check_names_file_line_and_what_is_permitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path, "carrier-pigeon:/loft")
+    assert main(["check", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert f"{path}:8" in told
+    assert "megatec:" in told
+    assert "nut:" in told
+
+
+def test_check_prints_an_example_that_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--example"]) == 0
+    path = tmp_path / "ridethrough.yaml"
+    path.write_text(capsys.readouterr().out)
+    (tmp_path / "secrets.yaml").write_text("nut_password: x\n")
+    assert main(["check", str(path)]) == 0
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "nowhere.yaml")]) == 1
+    assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_tokens_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write_config(tmp_path, "megatec:/dev/ttyUSB0"))
+    assert main(["token", "create", "ha", "--role", "engineer", "--config", path]) == 0
+    secret = capsys.readouterr().out.strip()
+    assert len(secret) > 30
+    assert main(["token", "create", "ha", "--config", path]) == 1
+    assert "ha" in capsys.readouterr().err
+    assert main(["token", "list", "--config", path]) == 0
+    listed = capsys.readouterr().out
+    assert "engineer" in listed
+    assert secret not in listed
+    assert main(["token", "revoke", "ha", "--config", path]) == 0
+    assert main(["token", "revoke", "ha", "--config", path]) == 1
+    assert "no token" in capsys.readouterr().err.lower()
+
+
+def test_a_token_needs_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "create", "--config", str(write_config(tmp_path, "megatec:/dev/ttyUSB0"))]) == 1
+    assert "name" in capsys.readouterr().err
+
+
+def test_probe_prints_every_point_with_its_unit(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", f"megatec:{line}"]) == 0
+    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.strip()}
+    assert "230.0 V" in rows["input.voltage"]
+    assert "Hz" in rows["input.frequency"]
+
+
+def test_probe_prints_json(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", f"megatec:{line}", "--json"]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert points["input.voltage"]["value"] == 230.0
+    assert points["input.voltage"]["unit"] == "V"
+
+
+def test_probe_says_what_to_do_when_there_is_no_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", f"megatec:{tmp_path / 'tty'}"]) == 1
+    assert str(tmp_path / "tty") in capsys.readouterr().err
+
+
+def test_probe_names_the_schemes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", "carrier-pigeon:/loft"]) == 1
+    assert "megatec:" in capsys.readouterr().err
+
+
+def test_simulate_lists_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--list"]) == 0
+    listed = capsys.readouterr().out
+    for scenario in ("outage", "flapping", "low_battery", "overload", "garbled_line"):
+        assert scenario in listed
+
+
+def test_the_bridge_runs_until_it_is_told_to_stop(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    customer = token(config, "customer", capsys)
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+    assert bridge.returncode == 0
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+        journal = get(f"{api_of(config)}/api/v1/events.csv", customer)
+    assert [row.split(",")[4] for row in journal.splitlines() if ",system," in row] == ["started", "stopped", "started"]
+
+
+def test_two_bridges_cannot_have_one_port(config: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+        second = subprocess.run(
+            [*RIDETHROUGH, "run", str(config)], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert second.returncode == 1
+    assert "Traceback" not in second.stderr
+    assert api_of(config).rpartition(":")[2] in second.stderr
+
+
+def test_a_disabled_ups_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_config(tmp_path, f"megatec:{tmp_path / 'tty'}", more="    enabled: false\n")
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+    assert "cannot be reached" not in (tmp_path / "bridge.log").read_text()
+
+
+def test_trace_shows_the_line_and_saves_it(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engineer = token(config, "engineer", capsys)
+    log, saved = tmp_path / "trace.log", tmp_path / "saved.txt"
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+        trace = ["trace", "ups-1", "--config", str(config), "--save", str(saved)]
+        with running(log, *trace, RIDETHROUGH_TOKEN=engineer) as tracing:
+            wait_until(lambda: "> Q1" in log.read_text() and "< (230.0" in log.read_text(), tracing)
+    assert "> Q1" in saved.read_text()
+
+
+def test_trace_says_why_it_is_refused(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = token(config, "guest", capsys)
+    monkeypatch.delenv("RIDETHROUGH_TOKEN", raising=False)
+    assert main(["trace", "ups-1", "--config", str(config)]) == 1
+    assert "RIDETHROUGH_TOKEN" in capsys.readouterr().err
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+        monkeypatch.setenv("RIDETHROUGH_TOKEN", guest)
+        assert main(["trace", "ups-1", "--url", api_of(config)]) == 1
+    assert "403" in capsys.readouterr().err
+
+
+def test_a_wrong_command_line_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["frobnicate"])
+    assert stopped.value.code == 2
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    told = capsys.readouterr().out
+    for command in ("run", "check", "probe", "simulate", "trace", "token"):
+        assert command in told
