@@ -81,8 +81,9 @@ class LinkRunner:
             try:
                 await self._link.run(self._report)
             except Exception as error:
-                if not _foreseen(error):
-                    self._say_unforeseen()
+                if not _foreseen(error) and not self._said_unforeseen:
+                    _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
+                    self._said_unforeseen = True
                 self._went(str(error) or type(error).__name__)
             else:
                 self._went("the other end closed the connection")
@@ -155,12 +156,6 @@ class LinkRunner:
     def _name(self) -> str:
         device = self._site.devices.get(self._device)
         return self._device if device is None else f"{device.name} ({device.key})"
-
-    def _say_unforeseen(self) -> None:
-        """Call it in an except clause: one trace until the device answers again."""
-        if not self._said_unforeseen:
-            _LOGGER.exception("The link of %s failed in a way nobody foresaw; it is started again", self._name)
-        self._said_unforeseen = True
 
     def _went(self, reason: str) -> None:
         if self.state is LinkState.CONNECTED:

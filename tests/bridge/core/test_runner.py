@@ -257,9 +257,7 @@ async def test_restored_loss_stays_until_the_device_answers(
     site: Site, link: LineLink, clock: ManualClock, commands: Commands, changes: list[Change]
 ) -> None:
     site.restore(UPS, "communications_lost", clock.utc())
-    runner = LinkRunner(
-        link, site.devices[UPS], site, commands, clock, granted=frozenset(), mint=lambda key: DeviceId(key)
-    )
+    runner = LinkRunner(link, site.devices[UPS], site, commands, clock, granted=frozenset(), mint=DeviceId)
     task = asyncio.create_task(runner.run())
     await on_the_line(link, OSError("down"))
     assert (state(site), lost(site), edges(changes)) == ("never_connected", True, [])
