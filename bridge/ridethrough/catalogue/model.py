@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 import math
 import re
 from typing import Never
@@ -133,7 +133,7 @@ class Template:
         return None if found is None else found.groupdict()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(template: Template) -> re.Pattern[str]:
     def group(part: str) -> str:
         if not part.startswith("{"):
@@ -237,6 +237,20 @@ class CommandType:
             if isinstance(value, bool | str) or not argument.minimum <= value <= argument.maximum:
                 raise ValueError(f"{name} of {self.key} must be {span}, not {value!r}.")
 
+    def complete(self, arguments: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Return the arguments with the defaults of those that were not given."""
+        defaults = {argument.name: argument.default for argument in self.arguments if argument.default is not None}
+        return {**defaults, **arguments}
+
+
+def _once[T: (ConditionType, CommandType)](what: str, rows: tuple[T, ...]) -> dict[tuple[str, str], T]:
+    table: dict[tuple[str, str], T] = {}
+    for row in rows:
+        for kind in row.kinds:
+            if table.setdefault((kind, row.key), row) is not row:
+                raise CatalogueError(f"The {what} {row.key} stands twice for {kind}.")
+    return table
+
 
 class Catalogue:
     """All that is known in advance about devices."""
@@ -261,8 +275,10 @@ class Catalogue:
                     self._templates.setdefault(kind, []).append(point)
                 elif self._plain.setdefault((kind, point.key.text), point) is not point:
                     raise CatalogueError(f"The point {point.key.text} stands twice for {kind}.")
-        self._conditions = {(kind, row.key): row for row in conditions for kind in row.kinds}
-        self._commands = {(kind, row.key): row for row in commands for kind in row.kinds}
+        for kind in frozenset().union(*(row.kinds for table in (points, conditions, commands) for row in table)):
+            self.kind(kind)
+        self._conditions = _once("condition", conditions)
+        self._commands = _once("command", commands)
         self._found: dict[tuple[str, str], Point | None] = {}
 
     def kind(self, kind: str) -> str:
