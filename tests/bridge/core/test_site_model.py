@@ -71,7 +71,7 @@ class SiteMachine(RuleBasedStateMachine):
             self.devices.pop(device_id, None)
             for table in (self.readings, self.conditions, self.raised):
                 for key in [key for key in table if key[0] == device_id]:
-                    del table[key]  # type: ignore[attr-defined]  # the three have the same keys
+                    del table[key]
         for point, reading in change.points.items():
             self.readings[point] = self.seen(reading)
         self.conditions.update(change.conditions)
