@@ -15,7 +15,7 @@ class Clock(Protocol):
         """Seconds from an arbitrary start; never goes back."""
 
     def utc(self) -> datetime:
-        """The wall clock, timezone-aware, in UTC; may jump when it is set."""
+        """Return the wall clock, timezone-aware, in UTC; it jumps when it is set."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for this many seconds of this clock."""
@@ -29,7 +29,7 @@ class SystemClock:
         return time.monotonic()
 
     def utc(self) -> datetime:
-        """The machine's wall clock in UTC."""
+        """Return the machine's wall clock in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
@@ -52,7 +52,7 @@ class ManualClock:
         return self._monotonic
 
     def utc(self) -> datetime:
-        """The start plus what was advanced, plus any jumps."""
+        """Return the start plus what was advanced, plus any jumps."""
         return self._utc
 
     def jump(self, seconds: float) -> None:
@@ -60,7 +60,12 @@ class ManualClock:
         self._utc += timedelta(seconds=seconds)
 
     def tick(self, seconds: float) -> None:
-        """Let time pass without giving sleepers a chance to run; for code that does not sleep."""
+        """Let time pass without giving sleepers a chance to run; for code that does not sleep.
+
+        Raises ValueError for less than 0: time does not go back.
+        """
+        if seconds < 0:
+            raise ValueError(f"Time does not go back by {-seconds} s.")
         self._monotonic += seconds
         self._utc += timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic:
@@ -75,7 +80,7 @@ class ManualClock:
         while self._sleepers and self._sleepers[0][0] <= end:
             self.tick(max(0.0, self._sleepers[0][0] - self._monotonic))
             await settle()
-        self.tick(end - self._monotonic)
+        self.tick(max(0.0, end - self._monotonic))
         await settle()
 
     async def sleep(self, seconds: float) -> None:

@@ -73,6 +73,7 @@ class Supervisor:
         failures = 0
         while True:
             began = self._clock.monotonic()
+            steady = asyncio.create_task(self._tell_when_steady(name)) if failures else None
             try:
                 await work()
             except Exception as error:
@@ -86,4 +87,11 @@ class Supervisor:
                     _LOGGER.debug("%s failed again (%d in a row): %s", name, failures, error)
             else:
                 return
+            finally:
+                if steady is not None:
+                    steady.cancel()
             await self._clock.sleep(self._backoff.delay(failures, random.random()))
+
+    async def _tell_when_steady(self, name: str) -> None:
+        await self._clock.sleep(self.steady)
+        _LOGGER.info("%s runs again", name)

@@ -84,7 +84,7 @@ class Quantity:
             case "bool":
                 return value if isinstance(value, bool) else _truth(value)
             case "int":
-                return int(_number(value))
+                return value if isinstance(value, int) and not isinstance(value, bool) else int(_number(value))
             case _:
                 return _number(value)
 
@@ -112,7 +112,10 @@ def _number(value: Value) -> float:
     # Python itself would also take 1_000, nan and digits of other scripts.
     if isinstance(value, bool) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None):
         raise ValueError(f"{value!r} is not a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
@@ -267,6 +270,11 @@ class CommandType:
     icon: str | None = None
     source: str = ""
 
+    def complete(self, arguments: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Return the arguments with the defaults of those that were not given."""
+        defaults = {argument.name: argument.default for argument in self.arguments if argument.default is not None}
+        return {**defaults, **arguments}
+
     def check(self, arguments: Mapping[str, Value]) -> None:
         """Raise ValueError, with a sentence that says what is permitted, when an argument is wrong."""
         known = {argument.name: argument for argument in self.arguments}
@@ -319,17 +327,17 @@ class Catalogue:
         self._templates: dict[str, list[Point]] = {}
         for point in points:
             for kind in point.kinds:
-                self._enter(self._plain, kind, point.key.text, point)
+                self._enter("point", self._plain, kind, point.key.text, point)
                 if not point.key.plain:
                     self._templates.setdefault(kind, []).append(point)
         self._conditions: dict[tuple[str, str], ConditionType] = {}
         self._commands: dict[tuple[str, str], CommandType] = {}
         for condition in conditions:
             for kind in condition.kinds:
-                self._enter(self._conditions, kind, condition.key, condition)
+                self._enter("condition", self._conditions, kind, condition.key, condition)
         for command in commands:
             for kind in command.kinds:
-                self._enter(self._commands, kind, command.key, command)
+                self._enter("command", self._commands, kind, command.key, command)
         for switch in switches:
             for kind in switch.kinds:
                 known = {(kind, switch.on), (kind, switch.off)} <= self._commands.keys()
@@ -337,10 +345,10 @@ class Catalogue:
                     raise CatalogueError(f"The switch {switch.key} of {kind} names what does not exist.")
         self._found: dict[tuple[str, str], Point | None] = {}
 
-    def _enter[T](self, table: dict[tuple[str, str], T], kind: str, key: str, row: T) -> None:
+    def _enter[T](self, what: str, table: dict[tuple[str, str], T], kind: str, key: str, row: T) -> None:
         self.kind(kind)
         if table.setdefault((kind, key), row) is not row:
-            raise CatalogueError(f"{key} stands twice for {kind}.")
+            raise CatalogueError(f"The {what} {key} stands twice for {kind}.")
 
     def kind(self, kind: str) -> str:
         """Give the English name of a kind of device; raises CatalogueError if there is none such."""

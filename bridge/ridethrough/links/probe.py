@@ -72,7 +72,7 @@ async def probe(
     Raises ValueError when the URL is wrong, LinkError or OSError when the device cannot be reached or understood
     within `timeout` seconds; each with a sentence.
     """
-    return await probe_link(open_link(url, credentials, clock, ports or SerialPorts(clock)), url, clock, timeout=timeout)
+    return await probe_link(open_link(url, credentials, clock, ports), url, clock, timeout=timeout)
 
 
 async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PATIENCE) -> ProbeResult:

@@ -17,9 +17,10 @@ LINKS: dict[str, tuple[type[Link], Factory]] = {
 }
 
 
-def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPorts) -> Link:
+def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPorts | None = None) -> Link:
     """Make the link that a URL stands for; nothing is connected yet.
 
+    Links that share serial ports, as all of a bridge do, are given the same `ports`.
     Raises ValueError with a sentence when the URL is none, its scheme is unknown, or an option is wrong.
     """
     parsed = LinkUrl.parse(url)
@@ -27,13 +28,12 @@ def open_link(url: str, credentials: Credentials, clock: Clock, ports: SerialPor
         examples = ", ".join(kind.example for kind, _ in LINKS.values())
         raise ValueError(f"There is no link called {parsed.scheme}; permitted are, for example: {examples}.")
     _, factory = LINKS[parsed.scheme]
-    return factory(parsed, credentials, clock, ports)
+    return factory(parsed, credentials, clock, ports or SerialPorts(clock))
 
 
 def check_link(url: str) -> None:
     """Raise ValueError with a sentence when a URL stands for no link; nothing is opened."""
-    clock = SystemClock()
-    open_link(url, Credentials(), clock, SerialPorts(clock))
+    open_link(url, Credentials(), SystemClock())
 
 
 __all__ = ["LINKS", "check_link", "open_link"]

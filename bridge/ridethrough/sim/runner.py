@@ -64,11 +64,12 @@ def options_from(arguments: Namespace) -> SimulateOptions:
     )
 
 
-async def simulate(options: SimulateOptions, out: TextIO = sys.stdout) -> None:
+async def simulate(options: SimulateOptions, out: TextIO | None = None) -> None:
     """Simulate until cancelled. Prints where the UPS is, then `ready`.
 
     Raises ScenarioError for a scenario that cannot be used, OSError when a name or an address is taken.
     """
+    out = out or sys.stdout
     if options.list_scenarios:
         out.write(listing())
         return

@@ -71,4 +71,4 @@ class Commands:
         performer = self._performers.get(device_id)
         if performer is None:
             raise CommandError("offline", f"{device.name} cannot be reached at the moment.")
-        return await performer(command, arguments)
+        return await performer(command, definition.complete(arguments))

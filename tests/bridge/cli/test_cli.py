@@ -149,15 +149,16 @@ def test_a_token_needs_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_probe_prints_every_point_with_its_unit(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", f"megatec:{line}"]) == 0
     rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.strip()}
-    assert "230.0 V" in rows["input.voltage"]
+    assert rows["input.voltage"].split()[1:3] == ["230.0", "V"]
     assert "Hz" in rows["input.frequency"]
 
 
 def test_probe_prints_json(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", f"megatec:{line}", "--json"]) == 0
-    points = json.loads(capsys.readouterr().out)["points"]
-    assert points["input.voltage"]["value"] == 230.0
-    assert points["input.voltage"]["unit"] == "V"
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["input.voltage"]["value"] == 230.0
+    assert rows["input.voltage"]["unit"] == "V"
+    assert rows["input.voltage"]["quality"] == "good"
 
 
 def test_probe_says_what_to_do_when_there_is_no_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

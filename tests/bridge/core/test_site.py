@@ -7,6 +7,7 @@ import pytest
 
 from ridethrough.catalogue import CatalogueError, load_catalogue
 from ridethrough.clock import ManualClock
+from ridethrough.logic.derivation import View
 from ridethrough.site import (
     Change,
     Derived,
@@ -176,7 +177,8 @@ def test_one_point_among_three_thousand_touches_only_itself(clock: ManualClock) 
     keys = ["ups.load", "battery.charge", "battery.runtime", "battery.voltage", "input.voltage", "output.voltage"]
     worked_out: list[DeviceId] = []
 
-    def note(view: DeviceView, now: float) -> Derived:
+    def note(view: View, now: float) -> Derived:
+        assert isinstance(view, DeviceView)
         worked_out.append(view.device.id)
         return Derived()
 
@@ -266,7 +268,7 @@ def test_expiry_tells_when_it_need_be_called_again(site: Site, clock: ManualCloc
 # Derivations
 
 
-def runtime(view: DeviceView, now: float) -> Derived:
+def runtime(view: View, now: float) -> Derived:
     """Work out a runtime from the charge, and whether the battery is low."""
     charge = view.values.get("battery.charge")
     if not isinstance(charge, float):
@@ -313,7 +315,7 @@ def test_derived_values_are_stale_with_what_they_come_from(site: Site, clock: Ma
 def test_later_derivation_sees_what_an_earlier_one_worked_out(site: Site) -> None:
     seen: list[Mapping[str, Value]] = []
 
-    def look(view: DeviceView, now: float) -> Derived:
+    def look(view: View, now: float) -> Derived:
         seen.append(view.values)
         assert view.known >= view.active
         return Derived()
@@ -393,7 +395,7 @@ def test_failing_derivation_hides_no_reading_and_is_logged_once(
 ) -> None:
     broken = [False]
 
-    def fragile(view: DeviceView, now: float) -> Derived:
+    def fragile(view: View, now: float) -> Derived:
         if broken[0]:
             raise ZeroDivisionError
         return Derived({"battery.runtime": 1.0})
@@ -525,7 +527,7 @@ def test_what_is_lost_stays_lost_until_it_is_posted_again(site: Site, clock: Man
 
 
 def test_derived_value_is_lost_when_only_conditions_were_lost(site: Site) -> None:
-    def mode(view: DeviceView, now: float) -> Derived:
+    def mode(view: View, now: float) -> Derived:
         return Derived({"ups.mode": "battery"}) if "on_battery" in view.known else Derived()
 
     site.derive(UPS, mode)

@@ -7,13 +7,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import ManualClock
+from ridethrough.logic.derivation import View
 from ridethrough.site import (
     Change,
     ConditionState,
     Derived,
     Device,
     DeviceId,
-    DeviceView,
     Lane,
     Quality,
     Reading,
@@ -35,7 +35,7 @@ points = st.dictionaries(
 conditions = st.dictionaries(st.sampled_from(CONDITIONS), st.booleans(), max_size=2)
 
 
-def runtime(view: DeviceView, now: float) -> Derived:
+def runtime(view: View, now: float) -> Derived:
     charge = view.values.get("battery.charge")
     if charge == 2.0:
         raise ZeroDivisionError
@@ -71,7 +71,7 @@ class SiteMachine(RuleBasedStateMachine):
             self.devices.pop(device_id, None)
             for table in (self.readings, self.conditions, self.raised):
                 for key in [key for key in table if key[0] == device_id]:
-                    del table[key]  # type: ignore[attr-defined]  # the three have the same keys
+                    del table[key]
         for point, reading in change.points.items():
             self.readings[point] = self.seen(reading)
         self.conditions.update(change.conditions)

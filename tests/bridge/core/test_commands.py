@@ -1,0 +1,72 @@
+"""Commands: who may be asked what, and what a person is told otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from ridethrough.site import CommandError, CommandResult, Commands, DeviceId, Site, Value
+
+from .conftest import UPS
+
+
+async def perform(command: str, arguments: Mapping[str, Value]) -> CommandResult:
+    return CommandResult(f"{command} {dict(arguments)}", confirmed=False)
+
+
+@pytest.fixture
+def commands(site: Site) -> Commands:
+    """Grant two commands."""
+    granted = frozenset({"test.battery.start", "shutdown.return", "beeper.mute"})
+    site.put(replace(site.devices[UPS], commands=granted))
+    return Commands(site)
+
+
+async def test_command_is_carried_out_with_its_defaults(commands: Commands) -> None:
+    commands.offer(UPS, perform)
+    assert (await commands.perform(UPS, "test.battery.start", {})).message == "test.battery.start {'duration': 10.0}"
+    result = await commands.perform(UPS, "test.battery.start", {"duration": 5})
+    assert result == CommandResult("test.battery.start {'duration': 5}", confirmed=False)
+
+
+@pytest.mark.parametrize(
+    ("device", "command", "arguments", "code", "words"),
+    [
+        ("x", "beeper.mute", {}, "unknown_device", "no device x"),
+        ("ups", "make.coffee", {}, "unknown_command", "no command make.coffee"),
+        ("ups", "outlet.on", {}, "unknown_command", "A ups has no command"),
+        ("ups", "load.off", {}, "not_granted", "see allow: under ups-1"),
+        ("ups", "beeper.mute", {"loud": 1}, "bad_argument", "permitted: none"),
+        ("ups", "test.battery.start", {"duration": 100}, "bad_argument", "1 to 99 min"),
+        ("ups", "test.battery.start", {"duration": 0.5}, "bad_argument", "1 to 99 min"),
+        ("ups", "test.battery.start", {"duration": float("nan")}, "bad_argument", "1 to 99 min"),
+        ("ups", "test.battery.start", {"duration": True}, "bad_argument", "1 to 99 min"),
+        ("ups", "test.battery.start", {"duration": "5"}, "bad_argument", "not '5'"),
+    ],
+)
+async def test_command_that_cannot_be_is_answered_with_why(
+    commands: Commands, device: str, command: str, arguments: Mapping[str, Value], code: str, words: str
+) -> None:
+    commands.offer(UPS, perform)
+    with pytest.raises(CommandError, match=words) as caught:
+        await commands.perform(DeviceId(device), command, arguments)
+    assert caught.value.code == code
+
+
+async def test_device_that_nobody_serves_is_offline(commands: Commands) -> None:
+    withdraw = commands.offer(UPS, perform)
+    withdraw()
+    withdraw()
+    with pytest.raises(CommandError) as caught:
+        await commands.perform(UPS, "beeper.mute", {})
+    assert caught.value.code == "offline"
+
+
+async def test_withdrawing_leaves_a_later_offer(commands: Commands) -> None:
+    async def other(command: str, arguments: Mapping[str, Value]) -> CommandResult:
+        return CommandResult("other")
+
+    withdraw = commands.offer(UPS, perform)
+    commands.offer(UPS, other)
+    withdraw()
+    assert (await commands.perform(UPS, "beeper.mute", {})).message == "other"
