@@ -36,6 +36,8 @@ _LOGGER = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for connecting, and for each answer until the snapshot is there: as long as the bridge waits for us."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds to wait for the bridge to say goodbye too."""
 HEARTBEAT = 10.0
 """Seconds between pings; a bridge that vanished is noticed within one and a half times that."""
 COMMAND_TIMEOUT = 30.0
@@ -282,10 +284,15 @@ class BridgeClient:
             self.counters["connections"] += 1
             self._enter(ConnectionState.LIVE)
             live()
-            await self._converse(socket)
+            try:
+                async with asyncio.timeout(None) as patience:
+                    await self._converse(socket, patience)
+            finally:
+                # At once: to close a socket whose other end is gone takes a while.
+                self._disconnected()
 
-    async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Take what comes until the connection ends."""
+    async def _converse(self, socket: aiohttp.ClientWebSocketResponse, patience: asyncio.Timeout) -> None:
+        """Take what comes until the connection ends. `patience` runs while a new snapshot is due."""
         in_step = True
         while True:
             raw = await _receive(socket)
@@ -295,10 +302,12 @@ class BridgeClient:
                     if not self._mirror.apply(wire.delta(raw)):
                         self.counters["gaps"] += 1
                         in_step = False
+                        patience.reschedule(asyncio.get_running_loop().time() + CONNECT_TIMEOUT)
                         await self._subscribe(socket)
                 case "snapshot":
                     self._load(raw)
                     in_step = True
+                    patience.reschedule(None)
                 case "event":
                     self.counters["events"] += 1
                     self._callbacks.event(wire.event(raw))
@@ -337,7 +346,11 @@ async def greet(
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             socket = await session.ws_connect(
-                address.url("/api/v1/ws"), ssl=address.ssl, heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE
+                address.url("/api/v1/ws"),
+                ssl=address.ssl,
+                heartbeat=HEARTBEAT,
+                max_msg_size=MAX_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
             )
         async with socket:
             async with asyncio.timeout(CONNECT_TIMEOUT):

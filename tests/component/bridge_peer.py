@@ -78,7 +78,7 @@ class BridgePeer:
     connections: list[Connection] = field(default_factory=list)
     attempts: int = 0
     silent: bool = False
-    """Takes the token and never answers."""
+    """Hears everything and answers nothing."""
     refuse_with: int | None = None
     """Closes with this code instead of taking the token."""
     greeting: Message | None = None
@@ -252,12 +252,15 @@ class BridgePeer:
     async def _take(self, connection: Connection, message: Message) -> None:
         self._check(message)
         self.received.append(message)
+        if self.silent:
+            await self._tell_news()
+            return
         match message["type"]:
             case "auth" if self.refuse_with is not None:
                 await connection.socket.close(code=self.refuse_with)
             case "auth" if message["token"] not in self.tokens:
                 await connection.socket.close(code=4401)
-            case "auth" if not self.silent:
+            case "auth":
                 connection.role = self.tokens[message["token"]]
                 await self._send(connection, {"type": "ready", "role": connection.role, "api": 1})
             case "subscribe":

@@ -225,3 +225,15 @@ async def test_news_of_a_device_that_nobody_named_are_left_out(
     await bridge.change(points={"nobody": {"battery.charge": reading(1)}, UPS_ID: {"battery.charge": reading(2)}})
     await until(hass, shows(hass, CHARGE, "2"))
     assert loaded.runtime_data.mirror.points("nobody") == {}
+
+
+async def test_snapshot_that_does_not_come_after_a_gap_ends_the_connection(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "CONNECT_TIMEOUT", 0.1)
+    bridge.silent = True
+    await bridge.change(points={UPS_ID: {"battery.charge": reading(60)}}, tell=False)
+    await bridge.change(points={UPS_ID: {"input.voltage": reading(1)}})
+    await until(hass, shows(hass, CHARGE, STATE_UNAVAILABLE))
+    bridge.silent = False
+    await until(hass, shows(hass, CHARGE, "60"))
