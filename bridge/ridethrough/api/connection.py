@@ -3,6 +3,8 @@
 import asyncio
 from http import HTTPStatus
 import logging
+import socket
+import sys
 
 from aiohttp import web
 
@@ -12,10 +14,19 @@ SERVER = "Ridethrough"
 """What the `Server` header says: no versions, which would tell an attacker what to try."""
 
 
+UNSENT = 128 * 1024
+"""Bytes that the kernel queues for a client. By default it takes megabytes, and with them old values."""
+
+
+def _keep_short(connection: socket.socket) -> None:
+    if sys.platform == "linux":
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+
+
 class Connection(web.RequestHandler):
     """aiohttp's connection with a count of its kind, and with errors that are quiet on both sides."""
 
-    __slots__ = ("_full", "_others")
+    __slots__ = ("_full", "_others", "writable")
 
     def __init__(
         self, server: web.Server, loop: asyncio.AbstractEventLoop, others: set[Connection], most: int, idle: float
@@ -31,10 +42,14 @@ class Connection(web.RequestHandler):
         )
         self._others = others
         self._full = len(others) >= most
+        self.writable = asyncio.Event()
+        """Set while the client takes what is sent. aiohttp's own way to wait for that cannot be interrupted twice."""
+        self.writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or end at once when there are too many."""
         super().connection_made(transport)
+        _keep_short(transport.get_extra_info("socket"))
         if self._full:
             self.force_close()
         else:
@@ -43,7 +58,18 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Make room for another."""
         self._others.discard(self)
+        self.writable.set()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not take what is sent."""
+        super().pause_writing()
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """Note that the client takes it again."""
+        super().resume_writing()
+        self.writable.set()
 
     def handle_error(
         self,

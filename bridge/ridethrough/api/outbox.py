@@ -31,6 +31,7 @@ class Outbox:
         self._answers: deque[bytes] = deque()
         self._room = asyncio.Event()
         self._room.set()
+        self._ping: bytes | None = None
         self._asked: list[int | None] = []
         self._delta: Delta | None = None
         self._delta_is_shared = False
@@ -40,6 +41,11 @@ class Outbox:
         self._answers.append(text)
         if len(self._answers) >= MOST_ANSWERS:
             self._room.clear()
+        self.news.set()
+
+    def ping(self, payload: bytes) -> None:
+        """Answer a ping; of several only the last needs an answer (RFC 6455 §5.5.3)."""
+        self._ping = payload
         self.news.set()
 
     async def room(self) -> None:
@@ -81,6 +87,11 @@ class Outbox:
         if len(self._answers) <= MOST_ANSWERS:
             self._room.set()
         return self._answers.popleft() if self._answers else None
+
+    def take_ping(self) -> bytes | None:
+        """Take the ping to be answered, if there is one."""
+        ping, self._ping = self._ping, None
+        return ping
 
     def take_subscription(self) -> list[int | None]:
         """Take the subscription to be answered: none or one."""

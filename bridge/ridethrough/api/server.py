@@ -5,6 +5,7 @@ import errno
 import logging
 from pathlib import Path
 import socket
+import sys
 from typing import Literal
 
 from aiohttp import hdrs, web
@@ -166,25 +167,25 @@ class ApiServer:
             raise web.HTTPTooManyRequests(
                 text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
             )
-        # Each message waits until the client has taken the one before (writer_limit), and is not compressed: what is
-        # written once is sent to everyone as it is.
+        # Not compressed: what is written once is sent to everyone as it is. Pings are answered, and slow clients waited
+        # for, by the session: aiohttp would queue answers without bound, and waits in a way that cannot be given up.
         socket_ = web.WebSocketResponse[Literal[False]](
             timeout=self._limits.farewell,
             heartbeat=self._limits.heartbeat,
             compress=False,
             max_msg_size=MAX_REQUEST,
-            writer_limit=0,
+            writer_limit=sys.maxsize,
+            autoping=False,
             decode_text=False,
         )
         await socket_.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return socket_
+        connection = request.protocol
+        assert isinstance(connection, Connection)
         session = asyncio.current_task()
         assert session is not None
         self._sessions.add(session)
         session.add_done_callback(self._sessions.discard)
-        await Session(self._house, socket_, transport, address).run()
+        await Session(self._house, socket_, connection, address).run()
         return socket_
 
     def _greeting(self) -> bytes:

@@ -14,6 +14,7 @@ from ridethrough.site import CommandError
 
 from . import wire
 from .broadcast import Broadcast
+from .connection import Connection
 from .gate import Gate
 from .limits import Limits
 from .orders import Orders, Outcome
@@ -61,11 +62,11 @@ class House:
 class Session:
     """Reads in one task and writes in another, so that a client may be slow in either without holding up the rest."""
 
-    def __init__(self, house: House, socket: Socket, transport: asyncio.Transport, address: str) -> None:
+    def __init__(self, house: House, socket: Socket, connection: Connection, address: str) -> None:
         """Converse over `socket`, which is open, with whoever is at `address`."""
         self._house = house
         self._socket = socket
-        self._transport = transport
+        self._connection = connection
         self._address = address
         self._token: TokenInfo | None = None
         self._told: asyncio.Future[Hangup] = asyncio.get_running_loop().create_future()
@@ -139,7 +140,9 @@ class Session:
         return token
 
     async def _receive(self) -> Request:
-        message = await self._socket.receive()
+        while (message := await self._socket.receive()).type in {WSMsgType.PING, WSMsgType.PONG}:
+            if message.type is WSMsgType.PING:
+                self._outbox.ping(message.data)
         if message.type is WSMsgType.BINARY:
             raise Hangup(MALFORMED, "Messages must be text.")
         if message.type is not WSMsgType.TEXT:
@@ -181,6 +184,9 @@ class Session:
         if (answer := outbox.take_answer()) is not None:
             await self._send(answer)
             return True
+        if (ping := outbox.take_ping()) is not None:
+            await self._send(ping, WSMsgType.PONG)
+            return True
         for events_after in outbox.take_subscription():
             cut = self._house.broadcast.cut(outbox, events_after)
             await self._send(await cut.text())
@@ -212,10 +218,13 @@ class Session:
             outbox.cursor = seq
         return True
 
-    async def _send(self, text: bytes) -> None:
+    async def _send(self, text: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
+        """Send a message and wait until the client has taken most of it."""
         try:
-            async with asyncio.timeout(self._house.limits.send):
-                await self._socket.send_frame(text, WSMsgType.TEXT)
+            await self._socket.send_frame(text, kind)
+            if not self._connection.writable.is_set():
+                async with asyncio.timeout(self._house.limits.send):
+                    await self._connection.writable.wait()
         except TimeoutError as error:
             _LOGGER.warning("%s reads too slowly and is dropped", self._name)
             raise Hangup(TOO_SLOW, "This client reads too slowly.") from error
@@ -227,12 +236,13 @@ class Session:
             if hangup.code is not None:
                 reason = str(hangup).encode()[:LONGEST_REASON]
                 async with asyncio.timeout(self._house.limits.farewell):
-                    await self._socket.close(code=hangup.code, message=reason)
+                    await self._socket.close(code=hangup.code, message=reason, drain=False)
         except TimeoutError:
             pass
         finally:
             # Whoever does not read would otherwise keep what is waiting for it, and the socket, for ever.
-            self._transport.abort()
+            if self._connection.transport is not None:
+                self._connection.transport.abort()
 
     @property
     def _name(self) -> str:

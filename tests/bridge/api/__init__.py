@@ -1,0 +1,1 @@
+"""The API on real sockets; every message is held against the contract, both ways."""
