@@ -9,13 +9,13 @@ Uses only the standard library, so that a script may use it as well.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 import os
 from pathlib import Path
 import re
 import shutil
 import signal
 import socket
+import subprocess
 from typing import Self
 
 USER = "bridge"
@@ -54,7 +54,7 @@ def read_dump(text: str) -> dict[str, str]:
 class Upsd:
     """An upsd on a free port of the loopback with one dummy-ups for each dump.
 
-    `configuration` are further lines of upsd.conf. Everything lives below `folder`.
+    `configuration` are further lines of upsd.conf. Everything lives below `folder`. Not bound to an event loop.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Upsd:
         self.port = port or _free_port()
         self._configuration = list(configuration)
         self._dumps = {name: dict(variables) for name, variables in dumps.items()}
-        self._server: asyncio.subprocess.Process | None = None
-        self._drivers: dict[str, asyncio.subprocess.Process] = {}
+        self._server: subprocess.Popen[bytes] | None = None
+        self._drivers: dict[str, subprocess.Popen[bytes]] = {}
 
     async def __aenter__(self) -> Self:
         (self.folder / "state").mkdir(parents=True, exist_ok=True)
@@ -96,11 +96,9 @@ class Upsd:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with suppress(ProcessLookupError):
-            await self.stop()
+        await self.stop()
         for name in list(self._drivers):
-            with suppress(ProcessLookupError):
-                await self.stop_driver(name)
+            await self.stop_driver(name)
 
     @property
     def url(self) -> str:
@@ -119,11 +117,11 @@ class Upsd:
 
     async def start(self) -> None:
         """Start upsd and wait until it serves every UPS whose driver runs."""
-        self._server = await self._run("upsd", "-FF")
+        self._server = self._run("upsd", "-FF")
         for name in self._drivers:
             async with asyncio.timeout(10):
                 while not await self._serves(name):
-                    if self._server.returncode is not None:
+                    if self._server.poll() is not None:
                         raise RuntimeError(f"upsd ended with {self._server.returncode}: see {self.folder}/upsd.log")
                     await asyncio.sleep(0.05)
 
@@ -137,10 +135,10 @@ class Upsd:
         """Start the driver of one UPS and wait until it listens."""
         listens = self.folder / "state" / f"dummy-ups-{name}"
         listens.unlink(missing_ok=True)
-        driver = self._drivers[name] = await self._run("dummy-ups", "-FF", "-a", name)
+        driver = self._drivers[name] = self._run("dummy-ups", "-FF", "-a", name)
         async with asyncio.timeout(10):
             while not listens.exists():
-                if driver.returncode is not None:
+                if driver.poll() is not None:
                     raise RuntimeError(f"dummy-ups ended with {driver.returncode}: see {self.folder}/dummy-ups.log")
                 await asyncio.sleep(0.02)
 
@@ -193,17 +191,15 @@ class Upsd:
         out, _ = await process.communicate()
         return process.returncode or 0, out.decode(errors="replace")
 
-    async def _run(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
+    def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         found = _program(program)
         if found is None:
             raise RuntimeError(f"{program} is not installed; scripts/setup --peers installs it")
         state = str(self.folder / "state")
         user = ["-u", "root"] if os.geteuid() == 0 else []
         with (self.folder / f"{program}.log").open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                found,
-                *arguments,
-                *user,
+            return subprocess.Popen(
+                [found, *arguments, *user],
                 env=os.environ
                 | {
                     "NUT_CONFPATH": str(self.folder),
@@ -211,7 +207,7 @@ class Upsd:
                     "NUT_ALTPIDPATH": state,
                     "NUT_PIDPATH": state,
                 },
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -228,16 +224,16 @@ class Upsd:
         new.replace(self.folder / name)
 
 
-async def _end(process: asyncio.subprocess.Process, how: signal.Signals) -> None:
-    if process.returncode is not None:
-        return
-    process.send_signal(how)
+async def _end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
     try:
         async with asyncio.timeout(5):
-            await process.wait()
+            while process.poll() is None:
+                await asyncio.sleep(0.01)
     except TimeoutError:
         process.kill()
-        await process.wait()
+        process.wait()
 
 
 def _free_port() -> int:

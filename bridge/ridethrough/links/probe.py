@@ -67,12 +67,17 @@ class ProbeResult:
 async def probe(
     url: str, credentials: Credentials, clock: Clock, ports: SerialPorts | None = None, *, timeout: float = PATIENCE
 ) -> ProbeResult:
-    """Read a device once, by the URL of its link.
+    """Read a device once, by the URL of its link; `ports` are the owner's of the serial ports, if there is one already.
 
     Raises ValueError when the URL is wrong, LinkError or OSError when the device cannot be reached or understood
     within `timeout` seconds; each with a sentence.
     """
-    return await probe_link(open_link(url, credentials, clock, ports), url, clock, timeout=timeout)
+    owner = SerialPorts(clock) if ports is None else ports
+    try:
+        return await probe_link(open_link(url, credentials, clock, owner), url, clock, timeout=timeout)
+    finally:
+        if ports is None:
+            await owner.close()
 
 
 async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PATIENCE) -> ProbeResult:

@@ -6,8 +6,8 @@ _LIMITS = r"(\.(nominal|maximum|minimum|peak|total))?(\.(low|high))?(\.(warning|
 
 UNITS: tuple[tuple[str, str], ...] = (
     # A name, and what NUT counts it in (NUT docs/nut-names.txt). The first row that matches decides.
-    # What belongs to the driver is a setting of its own, in whatever unit it likes.
-    (r"(driver|server|experimental|unmapped|vendor)\..*", ""),
+    # What is the driver's own, or has no agreed name yet, is in whatever unit it likes.
+    (r"(driver|server|experimental|unmapped|vendor|ups\.powersummary|ups\.debug)\..*", ""),
     (r".*\.power(\.(maximum|minimum))?\.percent", "%"),
     (rf".*\.voltage{_LIMITS}", "V"),
     (r"input\.transfer(\.(boost|trim))?\.(low|high)(\.(min|max))?", "V"),

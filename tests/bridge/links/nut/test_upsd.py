@@ -1,7 +1,8 @@
 """The NUT link and the probe against Debian's upsd, which serves dumps of real devices."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import signal
 import subprocess
@@ -37,16 +38,34 @@ RACK = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module")
 def installed() -> None:
     """Skip without upsd, its driver and its clients."""
     for program in peers.PROGRAMS:
         peer(program)
 
 
+@pytest.fixture(scope="module")
+def shelf() -> Iterator[list[Upsd]]:
+    """Keep what tests share until the last one is done."""
+    kept: list[Upsd] = []
+    yield kept
+    with ThreadPoolExecutor(1) as thread:
+        for server in kept:
+            thread.submit(asyncio.run, server.__aexit__()).result()
+
+
 @pytest.fixture
-async def upsd(tmp_path: Path) -> AsyncIterator[Upsd]:
-    """Start an upsd with one UPS on mains."""
+async def shared(installed: None, shelf: list[Upsd], tmp_path_factory: pytest.TempPathFactory) -> Upsd:
+    """Start an upsd that no test ends; it takes three seconds until a driver has told it everything."""
+    if not shelf:
+        shelf.append(await Upsd(tmp_path_factory.mktemp("nut"), {"ups1": RACK}).__aenter__())
+    return shelf[0]
+
+
+@pytest.fixture
+async def upsd(installed: None, tmp_path: Path) -> AsyncIterator[Upsd]:
+    """Start an upsd that a test may end."""
     async with Upsd(tmp_path / "nut", {"ups1": RACK}) as server:
         yield server
 
@@ -72,7 +91,7 @@ def sample() -> dict[str, Path]:
 
 @pytest.mark.recordings
 @pytest.mark.slow
-async def test_the_probe_shows_every_variable_that_upsc_prints(tmp_path: Path) -> None:
+async def test_the_probe_shows_every_variable_that_upsc_prints(installed: None, tmp_path: Path) -> None:
     dumps = {name: read_dump(path.read_text(encoding="utf-8")) for name, path in sample().items()}
     if not dumps:
         pytest.skip(f"no recordings in {RECORDINGS}; RIDETHROUGH_RECORDINGS may say where")
@@ -96,28 +115,28 @@ async def test_the_probe_shows_every_variable_that_upsc_prints(tmp_path: Path) -
                 assert row.value == float(row.text or "")
 
 
-async def test_a_change_in_the_device_comes_through(rig: Rigs, upsd: Upsd) -> None:
-    site = await connected(rig, upsd)
-    upsd.write("ups1", {"ups.status": "OB DISCHRG", "input.voltage": "0.0", "battery.runtime": None})
+async def test_a_change_in_the_device_comes_through(rig: Rigs, shared: Upsd) -> None:
+    site = await connected(rig, shared)
+    shared.write("ups1", {"ups.status": "OB DISCHRG", "input.voltage": "0.0", "battery.runtime": None})
     await site.until(lambda: site.condition("on_battery"))
     await site.until(lambda: site.value("input.voltage") == 0.0)
 
 
-async def test_a_setting_made_with_upsrw_comes_through(rig: Rigs, upsd: Upsd) -> None:
-    site = await connected(rig, upsd)
-    await upsd.upsrw("ups1", "battery.charge", "42")
+async def test_a_setting_made_with_upsrw_comes_through(rig: Rigs, shared: Upsd) -> None:
+    site = await connected(rig, shared)
+    await shared.upsrw("ups1", "battery.charge", "42")
     await site.until(lambda: site.value("battery.charge") == 42.0)
 
 
-async def test_quotes_and_backslashes_come_through(upsd: Upsd) -> None:
-    result = await probe(upsd.url, Credentials(), SystemClock())
+async def test_quotes_and_backslashes_come_through(shared: Upsd) -> None:
+    result = await probe(shared.url, Credentials(), SystemClock())
     shown = {row.key: row.text for row in result.rows}
-    assert shown["ups.id"] == '19" rack \\ 3' == (await upsd.variables("ups1"))["ups.id"]
+    assert shown["ups.id"] == '19" rack \\ 3' == (await shared.variables("ups1"))["ups.id"]
 
 
-async def test_a_command_is_tracked_to_its_end(rig: Rigs, upsd: Upsd) -> None:
+async def test_a_command_is_tracked_to_its_end(rig: Rigs, shared: Upsd) -> None:
     # The only command that dummy-ups offers is one that it then does not know: real tracking of a real failure.
-    site = await connected(rig, upsd)
+    site = await connected(rig, shared)
     with pytest.raises(CommandError) as caught:
         await site.perform("load.off")
     assert caught.value.code in {"refused", "bad_argument"}
@@ -125,8 +144,8 @@ async def test_a_command_is_tracked_to_its_end(rig: Rigs, upsd: Upsd) -> None:
     assert "denies access" not in str(caught.value)
 
 
-async def test_a_setting_is_tracked_to_its_success(upsd: Upsd) -> None:
-    async with UpsdClient.open(Address("127.0.0.1", upsd.port), ADMINISTRATOR) as client:
+async def test_a_setting_is_tracked_to_its_success(shared: Upsd) -> None:
+    async with UpsdClient.open(Address("127.0.0.1", shared.port), ADMINISTRATOR) as client:
         assert await client.track()
         assert "battery.charge" in (await client.list_writable("ups1")).values
         number = await client.set_variable("ups1", "battery.charge", "17")
@@ -143,13 +162,13 @@ async def test_a_setting_is_tracked_to_its_success(upsd: Upsd) -> None:
         assert await client.protocol_version() >= "1.3"
 
 
-async def test_a_command_without_the_right_is_refused_with_what_is_needed(rig: Rigs, upsd: Upsd) -> None:
+async def test_a_command_without_the_right_is_refused_with_what_is_needed(rig: Rigs, shared: Upsd) -> None:
     for who in (
         Credentials(peers.USER, "wrong"),
         Credentials("nobody", peers.PASSWORD),
         Credentials(peers.WATCHER, peers.PASSWORD),
     ):
-        site = await connected(rig, upsd, who)
+        site = await connected(rig, shared, who)
         needed = rf"user '{who.username}'.*upsd\.users must have instcmds = load\.off"
         with pytest.raises(CommandError, match=needed) as caught:
             await site.perform("load.off")
@@ -184,17 +203,17 @@ async def test_a_driver_that_ends_or_hangs_is_a_lost_ups(
     assert any("the driver has had no news from the UPS" in message for message in caplog.messages)
 
 
-async def test_a_ups_that_upsd_does_not_know_is_told_with_those_it_knows(upsd: Upsd) -> None:
+async def test_a_ups_that_upsd_does_not_know_is_told_with_those_it_knows(shared: Upsd) -> None:
     with pytest.raises(LinkError, match=r"has no UPS attic; it has: ups1"):
-        await probe(f"nut://127.0.0.1:{upsd.port}/attic", Credentials(), SystemClock())
+        await probe(f"nut://127.0.0.1:{shared.port}/attic", Credentials(), SystemClock())
 
 
-async def test_an_upsd_without_a_certificate_is_not_talked_to_when_encryption_is_wanted(upsd: Upsd) -> None:
+async def test_an_upsd_without_a_certificate_is_not_talked_to_when_encryption_is_wanted(shared: Upsd) -> None:
     with pytest.raises(LinkError, match="does not encrypt: .*FEATURE-NOT-CONFIGURED"):
-        await probe(f"{upsd.url}?tls=yes", ADMINISTRATOR, SystemClock())
+        await probe(f"{shared.url}?tls=yes", ADMINISTRATOR, SystemClock())
 
 
-async def test_a_real_upsd_is_talked_to_encrypted(tmp_path: Path, certificate: Certificate) -> None:
+async def test_a_real_upsd_is_talked_to_encrypted(installed: None, tmp_path: Path, certificate: Certificate) -> None:
     """Debian's upsd uses NSS, whose certificates live in a database."""
     for program in ("certutil", "pk12util", "openssl"):
         peer(program)

@@ -164,7 +164,7 @@ def test_commands_have_their_place(name: str, place: Place | None) -> None:
         ("ups.status", ""),
         ("input.voltage.status", ""),
         ("battery.energysave.delay", ""),
-        ("ups.powersummary.configvoltage", ""),
+        ("ups.powersummary.voltage", ""),
         ("driver.parameter.default.battery.voltage", ""),
         ("experimental.output.energy", ""),
     ],
