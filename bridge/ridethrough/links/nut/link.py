@@ -41,6 +41,7 @@ class NutLink(Link):
         self._credentials = credentials
         self._clock = clock
         self._session: Session | None = None
+        self._seen: set[str] = set()
         self.deadline = max(5.0, 3 * self._options.poll + self._options.address.patience)
 
     async def run(self, report: Report) -> None:
@@ -49,7 +50,7 @@ class NutLink(Link):
         try:
             async with UpsdClient.open(address, self._credentials) as client:
                 ups = await _find(client, self._options.ups, str(address))
-                self._session = Session(client, ups, self._credentials.username, self._clock, report)
+                self._session = Session(client, ups, self._credentials.username, self._clock, report, self._seen)
                 await self._session.run(self._options.poll)
         except NoAnswerError:
             report.count("timeouts")
@@ -78,8 +79,14 @@ class NutLink(Link):
 class Session:
     """One connection to upsd, for one UPS."""
 
-    def __init__(self, client: UpsdClient, ups: str, username: str | None, clock: Clock, report: Report) -> None:
-        """Nothing is asked until `run`."""
+    def __init__(
+        self, client: UpsdClient, ups: str, username: str | None, clock: Clock, report: Report, seen: set[str]
+    ) -> None:
+        """Nothing is asked until `run`.
+
+        `seen` are the conditions that have been active before, in earlier connections too: an alarm that went while
+        there was none must be known to be over.
+        """
         self._client = client
         self._ups = ups
         self._username = username
@@ -94,7 +101,7 @@ class Session:
         self._commands: dict[Place, str] = {}
         self._tracks = False
         self._outlets: dict[str, Report] = {}
-        self._seen: frozenset[str] = frozenset()
+        self._seen = seen
         self._unknown: frozenset[str] = frozenset()
 
     async def run(self, period: float) -> None:
@@ -186,7 +193,7 @@ class Session:
 
     def _post(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        status = read_status(variables, self._seen)
+        status = read_status(variables, frozenset(self._seen))
         if status.severed:
             raise LinkError(f"upsd answers, but the driver of {self._ups} has lost the UPS ({variables['ups.status']})")
         self._seen |= {condition for condition, active in status.conditions.items() if active}

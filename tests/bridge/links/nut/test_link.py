@@ -129,6 +129,17 @@ async def test_an_alarm_that_goes_clears_its_condition(rig: Rigs, upsd: StandIn)
     assert site.condition("device_alarm") is False
 
 
+async def test_an_alarm_that_goes_while_upsd_is_away_clears_its_condition(rig: Rigs, upsd: StandIn) -> None:
+    upsd.variables |= {"ups.status": "ALARM OL", "ups.alarm": "Fan failure!"}
+    site = await connected(rig, upsd)
+    await upsd.vanish()
+    await site.until(lambda: site.value("link.state") == "lost")
+    assert site.condition("fan_failure") is None
+    upsd.variables = dict(ONLINE)
+    await upsd.listen()
+    await site.until(lambda: site.condition("fan_failure") is False)
+
+
 async def test_an_empty_status_leaves_conditions_unknown(rig: Rigs, upsd: StandIn) -> None:
     upsd.variables["ups.status"] = ""
     site = await connected(rig, upsd)
