@@ -77,9 +77,13 @@ class UpsdClient:
         except OSError as error:
             raise LinkError(f"{address} cannot be reached: {error.strerror or error}") from error
         client = cls(address, reader, writer)
-        try:
-            if address.tls is not None:
+        if address.tls is not None:
+            try:
                 await client._encrypt(address.tls)
+            except BaseException:
+                client._abort()
+                raise
+        try:
             await client._log_in(credentials)
             yield client
             with suppress(OSError, RuntimeError):

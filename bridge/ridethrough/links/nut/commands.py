@@ -58,7 +58,7 @@ def order(
             text = f"{float(value):.0f}"
             if variable in writable:
                 settings.append((variable, text))
-            elif not _same(variables.get(variable), text):
+            elif not same(variables.get(variable), text):
                 own = variables.get(variable, "not known")
                 raise CommandError(
                     "refused",
@@ -73,7 +73,8 @@ def order(
     return Order(name, tuple(settings), parameter)
 
 
-def _same(text: str | None, wanted: str) -> bool:
+def same(text: str | None, wanted: str) -> bool:
+    """Tell whether a variable already has a value: `020` is 20."""
     try:
         return text is not None and float(text) == float(wanted)
     except ValueError:
@@ -92,4 +93,4 @@ def refusal(error: UpsdError, username: str | None, what: str) -> CommandError:
     return CommandError(CODES.get(error.code, "refused"), f"Upsd did not do it: {error}.")
 
 
-__all__ = ["Order", "order", "refusal"]
+__all__ = ["Order", "order", "refusal", "same"]

@@ -1,6 +1,6 @@
 """The link to a UPS behind upsd."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 import math
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkU
 from ridethrough.site import CommandError, CommandResult, Value
 
 from .client import GarbledError, NoAnswerError, UpsdClient
-from .commands import order, refusal
+from .commands import order, refusal, same
 from .names import Place, place_command
 from .options import understand
 from .protocol import UpsdError
@@ -41,6 +41,7 @@ class NutLink(Link):
         self._credentials = credentials
         self._clock = clock
         self._session: Session | None = None
+        self._seen: set[str] = set()
         self.deadline = max(5.0, 3 * self._options.poll + self._options.address.patience)
 
     async def run(self, report: Report) -> None:
@@ -49,7 +50,7 @@ class NutLink(Link):
         try:
             async with UpsdClient.open(address, self._credentials) as client:
                 ups = await _find(client, self._options.ups, str(address))
-                self._session = Session(client, ups, self._credentials.username, self._clock, report)
+                self._session = Session(client, ups, self._credentials.username, self._clock, report, self._seen)
                 await self._session.run(self._options.poll)
         except NoAnswerError:
             report.count("timeouts")
@@ -78,8 +79,14 @@ class NutLink(Link):
 class Session:
     """One connection to upsd, for one UPS."""
 
-    def __init__(self, client: UpsdClient, ups: str, username: str | None, clock: Clock, report: Report) -> None:
-        """Nothing is asked until `run`."""
+    def __init__(
+        self, client: UpsdClient, ups: str, username: str | None, clock: Clock, report: Report, seen: set[str]
+    ) -> None:
+        """Nothing is asked until `run`.
+
+        `seen` are the conditions that have been active before, in earlier connections too: an alarm that went while
+        there was none must be known to be over.
+        """
         self._client = client
         self._ups = ups
         self._username = username
@@ -92,15 +99,14 @@ class Session:
         self._variables: Mapping[str, str] = {}
         self._writable: frozenset[str] = frozenset()
         self._commands: dict[Place, str] = {}
-        self._tracks = False
         self._outlets: dict[str, Report] = {}
-        self._seen: frozenset[str] = frozenset()
+        self._seen = seen
         self._unknown: frozenset[str] = frozenset()
 
     async def run(self, period: float) -> None:
         """Poll every `period` seconds. Raises LinkError or UpsdError when there is no more to be had."""
         if self._username is not None:
-            self._tracks = await self._client.track()
+            await self._client.track()
         version = await self._client.version()
         due = -math.inf
         while True:
@@ -128,7 +134,7 @@ class Session:
         right = "actions = SET"
         try:
             for variable, value in told.settings:
-                await self._confirmed(await self._client.set_variable(self._ups, variable, value))
+                await self._set(variable, value)
             right = f"instcmds = {name} (or ALL)"
             parameter = () if told.parameter is None else (told.parameter,)
             confirmed = await self._confirmed(await self._client.instant_command(self._ups, name, *parameter))
@@ -141,12 +147,28 @@ class Session:
             return CommandResult(f"{self._ups} has carried out {name}.")
         return CommandResult(f"upsd has passed {name} on to the driver of {self._ups}.", confirmed=False)
 
+    async def _set(self, variable: str, value: str) -> None:
+        """Set a variable, and see that it is set: a shutdown must not come earlier than asked for."""
+        number = await self._client.set_variable(self._ups, variable, value)
+        if number is not None:
+            done = await self._confirmed(number)
+        else:
+            done = await self._in_time(lambda: self._shows(variable, value))
+        if not done:
+            raise CommandError(
+                "no_answer", f"{variable} was to be set to {value} first, and does not show it; nothing else was sent."
+            )
+
+    async def _shows(self, variable: str, value: str) -> bool:
+        return same(await self._client.variable(self._ups, variable), value)
+
     async def _confirmed(self, number: str | None) -> bool:
         """Wait for what is tracked by this number; False if it is not, or not done in time. Raises UpsdError."""
-        if number is None:
-            return False
+        return number is not None and await self._in_time(lambda: self._client.tracked(number))
+
+    async def _in_time(self, done: Callable[[], Awaitable[bool]]) -> bool:
         until = self._clock.monotonic() + CONFIRMATION
-        while not await self._client.tracked(number):
+        while not await done():
             if self._clock.monotonic() >= until:
                 return False
             await self._clock.sleep(TRACKING_INTERVAL)
@@ -186,7 +208,7 @@ class Session:
 
     def _post(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        status = read_status(variables, self._seen)
+        status = read_status(variables, frozenset(self._seen))
         if status.severed:
             raise LinkError(f"upsd answers, but the driver of {self._ups} has lost the UPS ({variables['ups.status']})")
         self._seen |= {condition for condition, active in status.conditions.items() if active}

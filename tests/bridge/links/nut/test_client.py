@@ -121,6 +121,14 @@ async def test_what_is_no_upsd_is_left(upsd: StandIn, said: bytes, error: type[L
             await client.list_ups()
 
 
+async def test_lines_nobody_asked_for_are_no_answer_to_the_next_request(upsd: StandIn) -> None:
+    upsd.script = lambda request: b"2.8.0\nOK\nOK\n" if request == "VER" else None
+    async with UpsdClient.open(at(upsd), NOBODY) as client:
+        assert await client.version() == "2.8.0"
+        with pytest.raises(GarbledError, match="'OK' where BEGIN LIST VAR ups1 is due"):
+            await client.list_variables("ups1")
+
+
 async def test_another_variable_than_asked_for_is_no_answer(upsd: StandIn) -> None:
     upsd.script = lambda request: b'VAR ups1 ups.load "5"\n'
     async with UpsdClient.open(at(upsd), NOBODY) as client:

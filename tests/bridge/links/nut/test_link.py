@@ -129,6 +129,17 @@ async def test_an_alarm_that_goes_clears_its_condition(rig: Rigs, upsd: StandIn)
     assert site.condition("device_alarm") is False
 
 
+async def test_an_alarm_that_goes_while_upsd_is_away_clears_its_condition(rig: Rigs, upsd: StandIn) -> None:
+    upsd.variables |= {"ups.status": "ALARM OL", "ups.alarm": "Fan failure!"}
+    site = await connected(rig, upsd)
+    await upsd.vanish()
+    await site.until(lambda: site.value("link.state") == "lost")
+    assert site.condition("fan_failure") is None
+    upsd.variables = dict(ONLINE)
+    await upsd.listen()
+    await site.until(lambda: site.condition("fan_failure") is False)
+
+
 async def test_an_empty_status_leaves_conditions_unknown(rig: Rigs, upsd: StandIn) -> None:
     upsd.variables["ups.status"] = ""
     site = await connected(rig, upsd)
@@ -371,6 +382,40 @@ async def test_a_delay_is_set_before_the_shutdown_is_given(rig: Rigs, upsd: Stan
         "SET VAR ups1 ups.delay.start 180",
         "INSTCMD ups1 shutdown.return",
     ]
+
+
+async def test_a_delay_that_is_not_tracked_is_read_back(rig: Rigs, upsd: StandIn) -> None:
+    upsd.commands = TESTABLE
+    upsd.writable = {"ups.delay.shutdown"}
+    site = await connected(rig, upsd)
+    assert not (await site.perform("shutdown.stayoff", delay=60)).confirmed
+    assert "GET VAR ups1 ups.delay.shutdown" in upsd.heard
+    assert upsd.heard[-1] != "GET VAR ups1 ups.delay.shutdown"
+
+
+@pytest.mark.parametrize("outcomes", [[], ["PENDING"]], ids=["untracked", "tracked"])
+async def test_without_the_delay_asked_for_no_shutdown_is_given(upsd: StandIn, outcomes: list[str]) -> None:
+    upsd.commands = TESTABLE
+    upsd.writable = {"ups.delay.shutdown"}
+    upsd.outcomes = outcomes
+    ignored = b"OK\n" if not outcomes else b"OK TRACKING 1\n"
+    upsd.script = lambda request: ignored if request.startswith("SET VAR") else None
+    clock = ManualClock()
+    nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock)
+    running = asyncio.create_task(nut.run(Sheet()))
+    while not nut.raw():
+        await asyncio.sleep(0.01)
+    performing = asyncio.create_task(nut.perform("shutdown.return", {"delay": 60}))
+    await upsd.until_heard("SET VAR")
+    while not performing.done():
+        await clock.advance(CONFIRMATION / 10)
+        await asyncio.sleep(0.01)
+    with pytest.raises(CommandError, match="nothing else was sent") as caught:
+        await performing
+    assert caught.value.code == "no_answer"
+    assert not any(request.startswith("INSTCMD") for request in upsd.heard)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_test_of_a_chosen_length_has_a_parameter(rig: Rigs, upsd: StandIn) -> None:

@@ -188,6 +188,16 @@ def test_any_lines_are_a_list_or_a_known_error(lines: list[str]) -> None:
     assert len(values) + malformed <= len(lines)
 
 
+@given(st.lists(st.binary(max_size=40), max_size=10))
+def test_any_bytes_are_a_list_or_a_known_error(lines: list[bytes]) -> None:
+    listed = ListAnswer(("UPS",))
+    try:
+        feed(listed, "BEGIN LIST UPS", *(decode(line + b"\n") for line in lines))
+    except MalformedError, UpsdError:
+        return
+    assert listed.malformed <= len(lines)
+
+
 @given(st.dictionaries(printable.filter(bool), printable, max_size=20))
 def test_what_upsd_lists_is_what_is_read(variables: dict[str, str]) -> None:
     listed = ListAnswer(("VAR", "ups1"))
