@@ -270,11 +270,6 @@ class CommandType:
     icon: str | None = None
     source: str = ""
 
-    def complete(self, arguments: Mapping[str, Value]) -> Mapping[str, Value]:
-        """Return the arguments with the defaults of those that were not given."""
-        defaults = {argument.name: argument.default for argument in self.arguments if argument.default is not None}
-        return {**defaults, **arguments}
-
     def check(self, arguments: Mapping[str, Value]) -> None:
         """Raise ValueError, with a sentence that says what is permitted, when an argument is wrong."""
         known = {argument.name: argument for argument in self.arguments}

@@ -71,4 +71,5 @@ class Commands:
         performer = self._performers.get(device_id)
         if performer is None:
             raise CommandError("offline", f"{device.name} cannot be reached at the moment.")
-        return await performer(command, definition.complete(arguments))
+        # What was not given the device may have a setting for; only its link knows whether the default is needed.
+        return await performer(command, arguments)
