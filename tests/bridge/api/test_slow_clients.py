@@ -24,18 +24,20 @@ async def deaf(world: World) -> AsyncIterator[Client]:
         return made
 
     connector = aiohttp.TCPConnector(socket_factory=small)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.ws_connect(f"{world.url}/ws", max_msg_size=0) as ws:
-            client = Client(ws)
-            await client.authenticate("admin")
-            await client.subscribe()
-            transport = ws._response.connection.transport  # type: ignore[union-attr]
-            assert transport is not None
-            transport.pause_reading()
-            try:
-                yield client
-            finally:
-                transport.abort()
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(f"{world.url}/ws", max_msg_size=0, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as ws,
+    ):
+        client = Client(ws)
+        await client.authenticate("admin")
+        await client.subscribe()
+        transport = ws._response.connection.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.pause_reading()
+        try:
+            yield client
+        finally:
+            transport.abort()
 
 
 def unsent(world: World) -> int:
@@ -134,6 +136,7 @@ async def test_flood_of_commands_by_a_client_that_reads_nothing_is_not_queued(tm
             async def shout() -> None:
                 while True:
                     await client.command(1, "make." + "coffee" * 20)
+                    await asyncio.sleep(0)
 
             shouting = asyncio.create_task(shout())
             async with asyncio.timeout(20):
