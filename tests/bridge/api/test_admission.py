@@ -31,38 +31,37 @@ async def test_guessing_tokens_is_slowed_down_for_that_address_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = ManualClock()
-    async with running(tmp_path, limits=replace(LIMITS, failures=3), clock=clock) as world:
-        async with world.client() as inside:
-            for _ in range(3):
-                assert await try_token(world, "guess") == 4401
-            asked = world.tokens.asked
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await try_token(world, "admin")
-            assert refused.value.status == 429
-            assert refused.value.headers is not None
-            assert refused.value.headers["Retry-After"] == "6"
-            async with world.session.get(
-                f"{world.url}/events.csv", headers={"Authorization": "Bearer admin"}
-            ) as response:
-                assert response.status == 429
-            assert world.tokens.asked == asked
-            await inside.subscribe()
-            clock.tick(6.0)
-            assert await try_token(world, "admin") is None
+    async with running(tmp_path, limits=replace(LIMITS, failures=3), clock=clock) as world, world.client() as inside:
+        for _ in range(3):
+            assert await try_token(world, "guess") == 4401
+        asked = world.tokens.asked
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await try_token(world, "admin")
+        assert refused.value.status == 429
+        assert refused.value.headers is not None
+        assert refused.value.headers["Retry-After"] == "6"
+        async with world.session.get(f"{world.url}/events.csv", headers={"Authorization": "Bearer admin"}) as response:
+            assert response.status == 429
+        assert world.tokens.asked == asked
+        await inside.subscribe()
+        clock.tick(6.0)
+        assert await try_token(world, "admin") is None
     assert caplog.text.count("has shown a wrong token") == 3
     assert "guess" not in caplog.text
 
 
 async def test_connections_made_before_the_guesses_do_not_get_around_the_limit(tmp_path: Path) -> None:
-    async with running(tmp_path, limits=replace(LIMITS, failures=2), clock=ManualClock()) as world:
-        async with world.connect() as waiting:
-            for _ in range(2):
-                await try_token(world, "guess")
-            asked = world.tokens.asked
-            await waiting.receive("hello")
-            await waiting.send({"type": "auth", "token": "guess", "api": 1})
-            assert await waiting.close_code() == 4401
-            assert world.tokens.asked == asked
+    async with (
+        running(tmp_path, limits=replace(LIMITS, failures=2), clock=ManualClock()) as world,
+        world.connect() as waiting,
+    ):
+        for _ in range(2):
+            await try_token(world, "guess")
+        asked = world.tokens.asked
+        await waiting.receive("hello")
+        await waiting.send({"type": "auth", "token": "guess", "api": 1})
+        assert await waiting.close_code() == 4401
+        assert world.tokens.asked == asked
 
 
 def test_failures_are_forgotten_one_by_one() -> None:
@@ -132,12 +131,15 @@ async def test_pages_of_other_origins_cannot_connect(world: World) -> None:
 
 async def test_revoked_token_ends_its_connections_and_no_others(tmp_path: Path) -> None:
     clock = ManualClock()
-    async with running(tmp_path, clock=clock) as world:
-        async with world.subscriber(token="guest") as revoked, world.subscriber(token="engineer") as other:
-            del world.tokens.valid["guest"]
-            await clock.advance(10.0)
-            assert await revoked.close_code() == 4401
-            await other.subscribe()
+    async with (
+        running(tmp_path, clock=clock) as world,
+        world.subscriber(token="guest") as revoked,
+        world.subscriber(token="engineer") as other,
+    ):
+        del world.tokens.valid["guest"]
+        await clock.advance(10.0)
+        assert await revoked.close_code() == 4401
+        await other.subscribe()
 
 
 async def test_token_with_another_role_must_be_shown_again(tmp_path: Path) -> None:
@@ -151,14 +153,18 @@ async def test_token_with_another_role_must_be_shown_again(tmp_path: Path) -> No
 
 
 async def test_strangers_that_only_occupy_places_keep_nobody_out(tmp_path: Path) -> None:
-    async with running(tmp_path, limits=replace(LIMITS, strangers=3)) as world:
-        async with world.connect() as one, world.connect() as two, world.connect():
-            await one.receive("hello")
-            async with world.subscriber() as client:
-                assert await one.close_code() == 4408
-                assert client.view() == world.truth()
-            async with world.connect(), world.connect():
-                assert await two.close_code() == 4408
+    async with (
+        running(tmp_path, limits=replace(LIMITS, strangers=3)) as world,
+        world.connect() as one,
+        world.connect() as two,
+        world.connect(),
+    ):
+        await one.receive("hello")
+        async with world.subscriber() as client:
+            assert await one.close_code() == 4408
+            assert client.view() == world.truth()
+        async with world.connect(), world.connect():
+            assert await two.close_code() == 4408
 
 
 async def test_more_clients_than_there_is_room_for_are_told_to_come_later(

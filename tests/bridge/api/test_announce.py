@@ -7,6 +7,7 @@ from pathlib import Path
 import socket
 from unittest.mock import patch
 
+import ifaddr
 import pytest
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
@@ -101,7 +102,7 @@ async def test_missing_network_is_said_once_and_tried_again(caplog: pytest.LogCa
 
 
 async def test_computer_without_addresses_waits_for_some(caplog: pytest.LogCaptureFixture) -> None:
-    with patch.object(room.ifaddr, "get_adapters", return_value=[]):
+    with patch.object(ifaddr, "get_adapters", return_value=[]):
         task = asyncio.create_task(announce(replace(HERE, listen="0.0.0.0"), ManualClock()))
         async with asyncio.timeout(5):
             while not caplog.text:

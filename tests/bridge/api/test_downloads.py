@@ -19,7 +19,7 @@ from .harness import BRIDGE, LIMITS, NOW, UPS, World, event, running
 
 
 def bearer(token: str) -> dict[str, str]:
-    """What a client says who it is."""
+    """Say who we are, as HTTP has it."""
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -137,10 +137,12 @@ async def test_ipv6_is_served(tmp_path: Path) -> None:
 
 
 async def test_dead_connection_is_noticed_by_missing_pongs(tmp_path: Path) -> None:
-    async with running(tmp_path, limits=replace(LIMITS, heartbeat=0.1)) as world:
-        async with world.session.ws_connect(f"{world.url}/ws", autoping=False) as alive:
-            await alive.receive_str()
-            assert (await alive.receive(timeout=5)).type is aiohttp.WSMsgType.PING
-            async with asyncio.timeout(5):
-                while world.server._roster.strangers:
-                    await asyncio.sleep(0.01)
+    async with (
+        running(tmp_path, limits=replace(LIMITS, heartbeat=0.1)) as world,
+        world.session.ws_connect(f"{world.url}/ws", autoping=False) as alive,
+    ):
+        await alive.receive_str()
+        assert (await alive.receive(timeout=5)).type is aiohttp.WSMsgType.PING
+        async with asyncio.timeout(5):
+            while world.server._roster.strangers:
+                await asyncio.sleep(0.01)
