@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+import gc
 from pathlib import Path
 from statistics import quantiles
 import sys
@@ -94,6 +95,21 @@ class Stall:
             await asyncio.sleep(0)
             now = perf_counter()
             self.worst, self._last = max(self.worst, (now - self._last) * 1000), now
+
+
+class Garbage:
+    """The longest time, in ms, that Python needed to collect garbage: no code of ours runs meanwhile."""
+
+    worst = 0.0
+    _began = 0.0
+
+    @classmethod
+    def note(cls, phase: str, _: dict[str, int]) -> None:
+        """Take the time of one collection."""
+        if phase == "start":
+            cls._began = perf_counter()
+        else:
+            cls.worst = max(cls.worst, (perf_counter() - cls._began) * 1000)
 
 
 async def stalls(world: World, lanes: list[Lane], clients: int) -> list[float]:
@@ -200,7 +216,7 @@ async def everything(folder: Path, clients: int) -> None:
     print(f"  plain echo of the same bytes p50 {theirs[0]:7.2f} ms   p99 {theirs[1]:7.2f} ms")
     print(f"  ratio                        p50 {ours[0] / theirs[0]:7.2f}      p99 {ours[1] / theirs[1]:7.2f}")
     print(f"  longest stall of the loop    p50 {stall[len(stall) // 2]:7.2f} ms   worst {stall[-1]:.2f} ms   ", end="")
-    print("(clients in another process; posting not counted)")
+    print(f"(clients in another process; posting not counted; collecting garbage takes up to {Garbage.worst:.2f} ms)")
 
 
 async def snapshots(folder: Path) -> None:
@@ -229,6 +245,7 @@ async def snapshots(folder: Path) -> None:
 
 async def main() -> None:
     """Measure and print."""
+    gc.callbacks.append(Garbage.note)
     with tempfile.TemporaryDirectory() as folder:
         await latency(Path(folder))
         for clients in (1, CLIENTS):

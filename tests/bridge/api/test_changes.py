@@ -168,8 +168,8 @@ def test_merged_deltas_say_the_same_as_the_changes_they_were_made_of(steps: list
                 else:
                     shown.setdefault(key, {})
             for table in (pending.points, pending.conditions):
-                for (owner, key), row in table.items():
-                    shown[owner][key] = row
+                for (owner, name), row in table.items():
+                    shown[owner][name] = row
         pending, revision = Delta(site.revision), site.revision
 
     site.observe(observe)
