@@ -21,6 +21,9 @@ class Limits:
     """For a client to take one message. Shorter than a missed heartbeat, so that it learns why it is dropped."""
     farewell: float = 1.0
     """For a client to answer a close; also how long stopping waits for clients."""
+    record: float = 1.0
+    """For the journal to take a command's event before its client gets the result. With a full disk the event waits
+    in the recorder, and people must be able to command their UPS all the same."""
     idle: float = 10.0
     """For a request on a TCP connection; also how long a kept-alive connection may do nothing."""
     recheck: float = 10.0

@@ -34,7 +34,7 @@ class Orders:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def accept(self, order: Command, actor: TokenInfo, done: Callable[[Outcome], None]) -> None:
-        """Begin to carry out a command; `done` hears how it ended, after the journal has."""
+        """Begin to carry out a command; `done` hears how it ended, after the journal has, if that can be written."""
         if len(self._tasks) >= self._limits.pending_total:
             done(CommandError("refused", "The bridge is carrying out too many commands already."))
             return
@@ -101,7 +101,10 @@ class Orders:
             self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
         )
         try:
-            await self._source.record(event)
+            async with asyncio.timeout(self._limits.record):
+                await self._source.record(event)
+        except TimeoutError:
+            _LOGGER.warning("%s by %s (%s) waits for the journal", order.command, actor.name, details["outcome"])
         except JournalError as error:
             _LOGGER.error(
                 "%s by %s (%s) is not in the journal: %s", order.command, actor.name, details["outcome"], error

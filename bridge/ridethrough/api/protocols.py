@@ -41,7 +41,10 @@ class EventSource(Protocol):
         """Call `callback` with each event in the order of their numbers; returns what ends that."""
 
     async def record(self, event: Event) -> object:
-        """Write an event into the journal and tell the subscribers."""
+        """Write an event into the journal and tell the subscribers. Raises JournalError.
+
+        Whoever gives up waiting does not take the event back: it is written as soon as that is possible.
+        """
 
 
 class EventHistory(Protocol):

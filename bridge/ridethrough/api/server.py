@@ -215,7 +215,7 @@ class ApiServer:
                 return (
                     f"Port {port} on {listen} is in use; is the bridge running already? Else choose another api: port."
                 )
-            case errno.EADDRNOTAVAIL:
+            case errno.EADDRNOTAVAIL | None:  # asyncio tries all addresses of a name and has no number then
                 return f"api: listen: {listen} is no address of this computer."
             case errno.EACCES | errno.EPERM:
                 return (

@@ -37,7 +37,7 @@ POINTS = ("battery.charge", "battery.voltage", "battery.runtime", "input.voltage
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 CONFIG = ApiConfig(port=0)
-LIMITS = Limits(farewell=0.5, tick=0.005)
+LIMITS = Limits(farewell=0.5, tick=0.005, record=0.2)
 
 
 def ups(number: int) -> Device:
@@ -56,10 +56,13 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.broken = False
+        self.writable = asyncio.Event()
+        self.writable.set()
         self.reads = 0
 
     async def append(self, event: Event) -> Event:
         await asyncio.sleep(0)
+        await self.writable.wait()
         if self.broken:
             raise JournalError("the disk is full")
         self.events.append(replace(event, seq=len(self.events) + 1))

@@ -29,18 +29,17 @@ async def test_first_change_after_quiet_is_sent_without_time_passing(tmp_path: P
 
 async def test_further_changes_are_gathered_for_a_tick(tmp_path: Path) -> None:
     clock = ManualClock()
-    async with running(tmp_path, limits=replace(LIMITS, tick=0.05), clock=clock) as world:
-        async with world.subscriber() as client:
-            world.lane.post({"battery.charge": 90.0})
-            await client.receive("delta")
-            for charge in (80.0, 70.0, 60.0):
-                world.lane.post({"battery.charge": charge})
-                await settle()
-            assert client.deltas == 1
-            await clock.advance(0.05)
-            delta = await client.receive("delta")
-            assert delta["revision"] == delta["since"] + 3
-            assert delta["points"][UPS.id]["battery.charge"]["value"] == 60.0
+    async with running(tmp_path, limits=replace(LIMITS, tick=0.05), clock=clock) as world, world.subscriber() as client:
+        world.lane.post({"battery.charge": 90.0})
+        await client.receive("delta")
+        for charge in (80.0, 70.0, 60.0):
+            world.lane.post({"battery.charge": charge})
+            await settle()
+        assert client.deltas == 1
+        await clock.advance(0.05)
+        delta = await client.receive("delta")
+        assert delta["revision"] == delta["since"] + 3
+        assert delta["points"][UPS.id]["battery.charge"]["value"] == 60.0
 
 
 async def test_delta_names_devices_that_came_changed_and_went(world: World) -> None:
@@ -169,8 +168,8 @@ def test_merged_deltas_say_the_same_as_the_changes_they_were_made_of(steps: list
                 else:
                     shown.setdefault(key, {})
             for table in (pending.points, pending.conditions):
-                for (owner, key), row in table.items():
-                    shown[owner][key] = row
+                for (owner, name), row in table.items():
+                    shown[owner][name] = row
         pending, revision = Delta(site.revision), site.revision
 
     site.observe(observe)

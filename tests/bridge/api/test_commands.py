@@ -214,3 +214,14 @@ async def test_full_disk_does_not_keep_the_result_from_the_client(
         await client.command(1, "beeper.toggle")
         assert (await result(client))["ok"] is True
     assert "beeper.toggle by the admin (ok) is not in the journal: the disk is full" in caplog.text
+
+
+async def test_journal_that_hangs_does_not_keep_the_result_from_the_client(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    Machine(world)
+    world.journal.writable.clear()
+    async with world.client() as client:
+        await client.command(1, "beeper.toggle")
+        assert (await result(client))["ok"] is True
+    assert "beeper.toggle by the admin (ok) waits for the journal" in caplog.text

@@ -18,24 +18,26 @@ from .harness import LIMITS, POINTS, Client, World, event, running
 async def deaf(world: World) -> AsyncIterator[Client]:
     """Connect a subscriber with small buffers that reads its snapshot and then nothing more."""
 
-    def small(info: aiohttp.abc.AddrInfoType) -> socket.socket:
+    def small(info: aiohttp.AddrInfoType) -> socket.socket:
         made = socket.socket(info[0], info[1], info[2])
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         return made
 
     connector = aiohttp.TCPConnector(socket_factory=small)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.ws_connect(f"{world.url}/ws", max_msg_size=0) as ws:
-            client = Client(ws)
-            await client.authenticate("admin")
-            await client.subscribe()
-            transport = ws._response.connection.transport  # type: ignore[union-attr]
-            assert transport is not None
-            transport.pause_reading()
-            try:
-                yield client
-            finally:
-                transport.abort()
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(f"{world.url}/ws", max_msg_size=0, timeout=aiohttp.ClientWSTimeout(ws_close=0.1)) as ws,
+    ):
+        client = Client(ws)
+        await client.authenticate("admin")
+        await client.subscribe()
+        transport = ws._response.connection.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.pause_reading()
+        try:
+            yield client
+        finally:
+            transport.abort()
 
 
 def unsent(world: World) -> int:
@@ -126,27 +128,31 @@ async def test_client_too_many_events_behind_is_dropped_and_finds_them_when_it_r
 
 
 async def test_flood_of_commands_by_a_client_that_reads_nothing_is_not_queued(tmp_path: Path) -> None:
-    async with running(tmp_path, limits=replace(LIMITS, send=0.3)) as world:
-        async with world.subscriber() as other, deaf(world) as client:
-            outboxes = world.server._broadcast._outboxes
-            longest = buffered = 0
+    async with (
+        running(tmp_path, limits=replace(LIMITS, send=0.3)) as world,
+        world.subscriber() as other,
+        deaf(world) as client,
+    ):
+        outboxes = world.server._broadcast._outboxes
+        longest = buffered = 0
 
-            async def shout() -> None:
-                while True:
-                    await client.command(1, "make." + "coffee" * 20)
+        async def shout() -> None:
+            while True:
+                await client.command(1, "make." + "coffee" * 20)
+                await asyncio.sleep(0)
 
-            shouting = asyncio.create_task(shout())
-            async with asyncio.timeout(20):
-                while len(outboxes) == 2:
-                    longest = max(longest, *(len(outbox._answers) for outbox in outboxes))
-                    buffered = max(buffered, unsent(world))
-                    await asyncio.sleep(0.001)
-            shouting.cancel()
-            await asyncio.wait([shouting])
-            assert 60 <= longest <= 80
-            assert buffered < 200_000
-            await world.recorder.record(event())
-            await other.until(lambda: bool(other.events))
+        shouting = asyncio.create_task(shout())
+        async with asyncio.timeout(20):
+            while len(outboxes) == 2:
+                longest = max(longest, *(len(outbox._answers) for outbox in outboxes))
+                buffered = max(buffered, unsent(world))
+                await asyncio.sleep(0.001)
+        shouting.cancel()
+        await asyncio.wait([shouting])
+        assert 60 <= longest <= 80
+        assert buffered < 200_000
+        await world.recorder.record(event())
+        await other.until(lambda: bool(other.events))
 
 
 async def test_flood_of_pings_is_answered_as_far_as_the_client_reads(world: World) -> None:
