@@ -1,12 +1,15 @@
 """What all tests share: the order they run in, and free use of sockets where processes really talk."""
 
 from pathlib import Path
+import socket
 
 import pytest
 import pytest_socket
 
 ROOT = Path(__file__).parent.parent
 END_TO_END = ROOT / "tests" / "e2e"
+# As they are before the harness forbids to look names up.
+_RESOLVERS = {name: getattr(socket, name) for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex")}
 IN_HOME_ASSISTANT = ROOT / "tests" / "component"
 
 
@@ -24,3 +27,5 @@ def real_sockets(request: pytest.FixtureRequest) -> None:
     """Lift the harness's ban on sockets, except for tests inside Home Assistant (they ask for `socket_enabled`)."""
     if not request.path.is_relative_to(IN_HOME_ASSISTANT):
         pytest_socket._remove_restrictions()
+        for name, function in _RESOLVERS.items():
+            setattr(socket, name, function)

@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from aiohttp import ClientWebSocketResponse
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import MATCH_ALL
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 # Imported here so that Home Assistant, which looks in its configuration folder first, finds this repository's.
 import custom_components.ridethrough as _integration  # noqa: F401
+from tests.heartbeats import cancel_heartbeats
 
 from .bridge_peer import BRIDGE_ID, BridgePeer
 
@@ -30,11 +29,9 @@ def this_integration(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 async def aiohttp_heartbeats() -> AsyncIterator[None]:
-    """Cancel what aiohttp forgets: what arrives while a WebSocket closes arms its heartbeat once more."""
+    """Leave no heartbeat of a WebSocket behind."""
     yield
-    for handle in get_scheduled_timer_handles(asyncio.get_running_loop()):
-        if getattr(getattr(handle, "_callback", None), "__func__", None) is ClientWebSocketResponse._send_heartbeat:
-            handle.cancel()
+    cancel_heartbeats()
 
 
 @pytest.fixture

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.heartbeats import cancel_heartbeats
+
 from .harness import World, running
+
+
+@pytest.fixture(autouse=True)
+async def aiohttp_heartbeats() -> AsyncIterator[None]:
+    """Leave no heartbeat of a WebSocket behind."""
+    yield
+    cancel_heartbeats()
 
 
 @pytest.fixture

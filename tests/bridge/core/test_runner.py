@@ -302,14 +302,14 @@ async def test_only_granted_commands_of_the_catalogue_are_offered(site: Site, ru
     assert site.devices[UPS].commands == frozenset()
 
 
-async def test_command_reaches_the_link_with_its_defaults(
+async def test_command_reaches_the_link_with_what_was_given(
     link: LineLink, running: LinkRunner, commands: Commands
 ) -> None:
     await on_the_line(link, {"ups.load": 1.0})
     assert link.report is not None
     link.report.identified(Identity(commands=frozenset({"shutdown.return", "test.battery.start"})))
     assert (await commands.perform(UPS, "shutdown.return", {"delay": 60})).message == "Done."
-    assert link.performed == [("shutdown.return", {"delay": 60, "restore": 180.0}, None)]
+    assert link.performed == [("shutdown.return", {"delay": 60}, None)]
 
 
 async def test_command_of_an_outlet_names_the_outlet(
