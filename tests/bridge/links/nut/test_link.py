@@ -59,6 +59,7 @@ async def test_one_request_is_enough_for_a_poll(upsd: StandIn) -> None:
     running = asyncio.create_task(NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock).run(sheet))
     await upsd.until_heard("LIST CMD")
     while not sheet.statuses:
+        assert not running.done()
         await asyncio.sleep(0.01)
     before = len(upsd.heard)
     for polls in range(1, 4):
@@ -327,6 +328,7 @@ async def test_a_driver_that_takes_its_time_is_not_waited_for_for_ever(upsd: Sta
     running = asyncio.create_task(nut.run(Sheet()))
     await upsd.until_heard("LIST CMD")
     while not nut.raw():
+        assert not running.done()
         await asyncio.sleep(0.01)
     performing = asyncio.create_task(nut.perform("load.off", {}))
     asked = 0
@@ -404,6 +406,7 @@ async def test_without_the_delay_asked_for_no_shutdown_is_given(upsd: StandIn, o
     nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock)
     running = asyncio.create_task(nut.run(Sheet()))
     while not nut.raw():
+        assert not running.done()
         await asyncio.sleep(0.01)
     performing = asyncio.create_task(nut.perform("shutdown.return", {"delay": 60}))
     await upsd.until_heard("SET VAR")
