@@ -16,7 +16,7 @@ class Limits:
     auth: float = 10.0
     """For the token, after the hello (contract)."""
     heartbeat: float = 20.0
-    """Between pings on a quiet connection; a client that vanished is noticed within one and a half times that."""
+    """Within which a client gives a sign of life; asked after half of it, given up after twice of it at most."""
     send: float = 15.0
     """For a client to take one message. Shorter than a missed heartbeat, so that it learns why it is dropped."""
     farewell: float = 1.0

@@ -31,7 +31,8 @@ class Outbox:
         self._answers: deque[bytes] = deque()
         self._room = asyncio.Event()
         self._room.set()
-        self._ping: bytes | None = None
+        self._echo: bytes | None = None
+        self._ping = False
         self._asked: list[int | None] = []
         self._delta: Delta | None = None
         self._delta_is_shared = False
@@ -43,9 +44,14 @@ class Outbox:
             self._room.clear()
         self.news.set()
 
-    def ping(self, payload: bytes) -> None:
+    def echo(self, payload: bytes) -> None:
         """Answer a ping; of several only the last needs an answer (RFC 6455 §5.5.3)."""
-        self._ping = payload
+        self._echo = payload
+        self.news.set()
+
+    def ping(self) -> None:
+        """Ask whether the client is still there."""
+        self._ping = True
         self.news.set()
 
     async def room(self) -> None:
@@ -88,9 +94,14 @@ class Outbox:
             self._room.set()
         return self._answers.popleft() if self._answers else None
 
-    def take_ping(self) -> bytes | None:
+    def take_echo(self) -> bytes | None:
         """Take the ping to be answered, if there is one."""
-        ping, self._ping = self._ping, None
+        echo, self._echo = self._echo, None
+        return echo
+
+    def take_ping(self) -> bool:
+        """Tell whether the client is to be asked for a sign of life."""
+        ping, self._ping = self._ping, False
         return ping
 
     def take_subscription(self) -> list[int | None]:

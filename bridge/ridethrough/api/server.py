@@ -167,11 +167,10 @@ class ApiServer:
             raise web.HTTPTooManyRequests(
                 text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
             )
-        # Not compressed: what is written once is sent to everyone as it is. Pings are answered, and slow clients waited
-        # for, by the session: aiohttp would queue answers without bound, and waits in a way that cannot be given up.
+        # Not compressed: what is written once is sent to everyone as it is. Pings and slow clients are the session's:
+        # aiohttp would queue pongs without bound, waits in a way that cannot be given up, and pings the dead.
         socket_ = web.WebSocketResponse[Literal[False]](
             timeout=self._limits.farewell,
-            heartbeat=self._limits.heartbeat,
             compress=False,
             max_msg_size=MAX_REQUEST,
             writer_limit=sys.maxsize,

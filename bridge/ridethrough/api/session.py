@@ -72,6 +72,7 @@ class Session:
         self._told: asyncio.Future[Hangup] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox(partial(self.hangup, TOO_SLOW, "Too many events are waiting; subscribe anew."))
         self._pending = 0
+        self._heard = asyncio.get_running_loop().time()
 
     def hangup(self, code: int, reason: str) -> None:
         """End the conversation from outside."""
@@ -140,9 +141,13 @@ class Session:
         return token
 
     async def _receive(self) -> Request:
-        while (message := await self._socket.receive()).type in {WSMsgType.PING, WSMsgType.PONG}:
+        while True:
+            message = await self._socket.receive()
+            self._heard = asyncio.get_running_loop().time()
             if message.type is WSMsgType.PING:
-                self._outbox.ping(message.data)
+                self._outbox.echo(message.data)
+            elif message.type is not WSMsgType.PONG:
+                break
         if message.type is WSMsgType.BINARY:
             raise Hangup(MALFORMED, "Messages must be text.")
         if message.type is not WSMsgType.TEXT:
@@ -167,7 +172,16 @@ class Session:
             self._house.orders.accept(command, token, done)
 
     async def _listen(self) -> NoReturn:
-        raise await self._told
+        """Wait until the conversation is ended from outside, or the client has vanished without a word."""
+        heartbeat = self._house.limits.heartbeat
+        while not self._told.done():
+            await asyncio.wait([self._told], timeout=heartbeat / 2)
+            quiet = asyncio.get_running_loop().time() - self._heard
+            if quiet >= 1.5 * heartbeat:
+                raise Hangup
+            if quiet >= heartbeat / 2:
+                self._outbox.ping()
+        raise self._told.result()
 
     # Writing
 
@@ -184,8 +198,11 @@ class Session:
         if (answer := outbox.take_answer()) is not None:
             await self._send(answer)
             return True
-        if (ping := outbox.take_ping()) is not None:
-            await self._send(ping, WSMsgType.PONG)
+        if (echo := outbox.take_echo()) is not None:
+            await self._send(echo, WSMsgType.PONG)
+            return True
+        if outbox.take_ping():
+            await self._send(b"", WSMsgType.PING)
             return True
         for events_after in outbox.take_subscription():
             cut = self._house.broadcast.cut(outbox, events_after)

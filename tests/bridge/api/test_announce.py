@@ -70,7 +70,10 @@ def test_addresses_are_those_it_listens_on() -> None:
     assert HERE.addresses == ["127.0.0.1"]
     assert replace(HERE, listen="localhost").addresses == ["127.0.0.1"]
     assert replace(HERE, listen="[2001:db8::1]").addresses == ["2001:db8::1"]
-    assert replace(HERE, listen=socket.gethostname()).addresses
+    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 8480)) for ip in ("192.0.2.2", "192.0.2.1", "192.0.2.1")]
+    # Names are not looked up in tests.
+    with patch.object(socket, "getaddrinfo", return_value=rows):
+        assert replace(HERE, listen="bridge.example").addresses == ["192.0.2.1", "192.0.2.2"]
     everywhere = replace(HERE, listen="0.0.0.0")
     assert everywhere.everywhere
     assert not HERE.everywhere
