@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, suppress
+import gc
 import logging
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ import aiohttp
 
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.api.certificate import CertificateError, identity
 from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
@@ -54,16 +56,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     try:
-        return int(asyncio.run(options.work(options)))
+        return asyncio.run(_work(options))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone, as in `ridethrough trace … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ConfigError, StoreError, LinkError, ApiStartError, OSError, ValueError) as error:
+    except (ConfigError, StoreError, LinkError, ApiStartError, CertificateError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+async def _work(options: argparse.Namespace) -> int:
+    """Do what was asked for; when told to end, end in order, and say so by the code that shells expect."""
+    task = asyncio.current_task()
+    assert task is not None
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: (terminated.set(), task.cancel()))
+    try:
+        return int(await options.work(options))
+    except asyncio.CancelledError:
+        if terminated.is_set():
+            return 128 + signal.SIGTERM
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,12 +161,16 @@ async def _simulate(options: argparse.Namespace) -> int:
 async def _token(options: argparse.Namespace) -> int:
     if options.action != "list" and not options.name:
         raise ValueError(f"ridethrough token {options.action} needs the token's name")
-    async with Store.open(_store(_config(options))) as store:
+    config = _config(options)
+    async with Store.open(_store(config)) as store:
         match options.action:
             case "create":
                 secret = await store.tokens.create(options.name, options.role)
                 print(f"The token of {options.name} ({options.role}); it is shown only this once:", file=sys.stderr)
                 print(secret)
+                own = await asyncio.to_thread(identity, config.api, config.data, SystemClock())
+                if own is not None:
+                    print(f"Clients will be shown this fingerprint of the bridge: {own.fingerprint}", file=sys.stderr)
             case "list":
                 for token in await store.tokens.list():
                     used = (
@@ -168,15 +188,15 @@ async def _trace(options: argparse.Namespace) -> int:
     token = os.environ.get(TOKEN_VARIABLE)
     if not token:
         raise ValueError(f"Put a token of the role engineer into ${TOKEN_VARIABLE} (ridethrough token create …)")
-    base = options.url
+    base, fingerprint = options.url, options.fingerprint
     if base is None:
-        api = _config(options).api
-        host = "127.0.0.1" if api.listen in ("0.0.0.0", "::") else api.listen
-        base = f"http://{host}:{api.port}"
+        config = _config(options)
+        own = await asyncio.to_thread(identity, config.api, config.data, SystemClock())
+        fingerprint = None if own is None else own.fingerprint
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.api.listen, config.api.listen)
+        base = f"{'http' if own is None else 'https'}://{host}:{config.api.port}"
     url = f"{base.rstrip('/')}/api/v1/trace/{options.device}"
-    pinned: aiohttp.Fingerprint | bool = True
-    if options.fingerprint:
-        pinned = aiohttp.Fingerprint(bytes.fromhex(options.fingerprint.replace(":", "")))
+    pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", ""))) if fingerprint else True
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,
@@ -253,6 +273,9 @@ async def _run(options: argparse.Namespace) -> int:
             else:
                 runner.disable()
         await _record("started", bridge, recorder, clock)
+        # What exists now lives as long as the bridge: garbage collection need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         _LOGGER.info("Ridethrough %s runs: %s", __version__, ", ".join(ups.key for ups in config.ups) or "no UPS yet")
         await stop.wait()
         await _record("stopped", bridge, recorder, clock)

@@ -220,6 +220,54 @@ def test_trace_shows_the_line_and_saves_it(config: Path, tmp_path: Path, capsys:
     assert "> Q1" in saved.read_text()
 
 
+def test_trace_beyond_loopback_trusts_the_bridges_own_certificate(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("api:\n", "api:\n  listen: 0.0.0.0\n"))
+    assert main(["token", "create", "far", "--role", "engineer", "--config", str(config)]) == 0
+    made = capsys.readouterr()
+    fingerprint = made.err.rpartition(": ")[2].strip()
+    assert len(bytes.fromhex(fingerprint)) == 32
+    port = api_of(config).rpartition(":")[2]
+    log, far = tmp_path / "trace.log", tmp_path / "far.log"
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: "The API listens" in (tmp_path / "bridge.log").read_text(), bridge)
+        with running(log, "trace", "ups-1", "--config", str(config), RIDETHROUGH_TOKEN=made.out.strip()) as tracing:
+            wait_until(lambda: "> Q1" in log.read_text(), tracing)
+        there = ["--url", f"https://127.0.0.1:{port}", "--fingerprint", fingerprint]
+        with running(far, "trace", "ups-1", *there, RIDETHROUGH_TOKEN=made.out.strip()) as tracing:
+            wait_until(lambda: "> Q1" in far.read_text(), tracing)
+
+
+def test_the_reader_of_a_trace_may_go_at_any_time(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engineer = token(config, "engineer", capsys)
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: healthy(config), bridge)
+        command = [*RIDETHROUGH, "trace", "ups-1", "--config", str(config)]
+        environment = {**os.environ, "RIDETHROUGH_TOKEN": engineer}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as trace:
+            assert trace.stdout is not None
+            assert trace.stderr is not None
+            assert trace.stdout.readline()
+            trace.stdout.close()
+            assert trace.wait(20) == 0
+            assert trace.stderr.read() == b""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_told_to_stop_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    line, log = tmp_path / "ttyUPS", tmp_path / "simulator.log"
+    with running(log, "simulate", "--port", str(line)) as simulator:
+        wait_until(lambda: "ready" in log.read_text(), simulator)
+        assert line.is_symlink()
+        simulator.send_signal(number)
+        assert simulator.wait(20) == code
+    assert not line.is_symlink()
+    assert "Traceback" not in log.read_text()
+
+
 def test_trace_says_why_it_is_refused(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
