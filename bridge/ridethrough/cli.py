@@ -73,7 +73,12 @@ async def _work(options: argparse.Namespace) -> int:
     task = asyncio.current_task()
     assert task is not None
     terminated = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: (terminated.set(), task.cancel()))
+
+    def terminate() -> None:
+        terminated.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
         return int(await options.work(options))
     except asyncio.CancelledError:

@@ -3,7 +3,9 @@
 Run it with `scripts/bench bench_component`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
+import logging
 import os
 import sys
 import time
@@ -45,6 +47,8 @@ def scan(change: float) -> dict[str, dict[str, object]]:
 
 
 async def test_512_devices(hass: HomeAssistant, site: BridgePeer) -> None:
+    logging.disable(logging.WARNING)
+    asyncio.get_running_loop().set_debug(False)
     entry = entry_for(site)
     entry.add_to_hass(hass)
     began = time.perf_counter()
