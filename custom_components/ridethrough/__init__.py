@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
@@ -74,7 +75,9 @@ async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: RidethroughConfigEntry, device: AnyDeviceEntry
 ) -> bool:
-    """Let a device be deleted by hand when the bridge no longer has it."""
+    """Let a device be deleted by hand when the bridge no longer has it; that only a bridge we have met can tell."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return False
     known = {(DOMAIN, device_id) for device_id in entry.runtime_data.mirror.devices}
     return not device.identifiers & known
 

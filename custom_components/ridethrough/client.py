@@ -57,6 +57,7 @@ CLOSE_AUTH_TIMEOUT = 4408
 CLOSE_TOO_SLOW = 4429
 CLOSE_REASONS: Mapping[int | None, str] = {
     aiohttp.WSCloseCode.GOING_AWAY: "the bridge is stopping",
+    aiohttp.WSCloseCode.TRY_AGAIN_LATER: "the bridge asks to come later",
     CLOSE_MALFORMED: "the bridge did not understand a message",
     CLOSE_TOKEN: "the bridge refuses the token",
     CLOSE_VERSION: "the bridge refuses the version of the API",

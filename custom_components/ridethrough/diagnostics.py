@@ -1,6 +1,7 @@
 """Diagnostics: what a maintainer needs to see, without what is nobody's business."""
 
 from dataclasses import asdict
+import re
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
@@ -12,6 +13,11 @@ from .bridge import Bridge, RidethroughConfigEntry
 from .const import CONF_FINGERPRINT, DOMAIN
 
 TO_REDACT = frozenset({CONF_TOKEN, CONF_HOST, CONF_FINGERPRINT, "serial"})
+PRIVATE_POINT = re.compile(
+    r"(^|[._])(serial|macaddr|contact|location)(\.|$)|parameter\..*(port|community|login|user|secname|pass|serial)",
+    re.IGNORECASE,
+)
+"""Points that tell who and where, or, as NUT's driver parameters may, how to get in."""
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: RidethroughConfigEntry) -> dict[str, Any]:
@@ -44,11 +50,11 @@ async def async_get_device_diagnostics(
 def _device(bridge: Bridge, device_id: str) -> dict[str, Any]:
     device = bridge.mirror.devices[device_id]
     points, conditions = bridge.mirror.points(device_id), bridge.mirror.conditions(device_id)
-    serial = {key for key in points if key.endswith("serial")}
+    private = {key for key in points if PRIVATE_POINT.search(key)}
     return {
         **async_redact_data(asdict(device), TO_REDACT),
         "commands": sorted(device.commands),
-        "points": async_redact_data({key: asdict(reading) for key, reading in points.items()}, serial),
+        "points": async_redact_data({key: asdict(reading) for key, reading in points.items()}, private),
         "conditions": {key: asdict(state) for key, state in conditions.items()},
         "unknown": sorted(
             [key for key in points if bridge.catalogue.point(device.kind, key) is None]

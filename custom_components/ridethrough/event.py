@@ -20,16 +20,16 @@ from .wire import Device, Edge, Event, EventKind
 
 PARALLEL_UPDATES = 0
 
+EDGES = (Edge.RAISED, Edge.CLEARED)
 OTHER = "other"
-"""A condition that this integration does not know yet; its key is among the attributes."""
+"""What this integration does not know yet; what it is called is among the attributes."""
 
 
 def event_types(bridge: Bridge, kind: str) -> list[str]:
     """All that may happen to a kind of device."""
-    edges = (Edge.RAISED, Edge.CLEARED)
     rows = bridge.catalogue.conditions(kind)
     return [
-        *(f"{row.translation_key}_{edge}" for row in rows for edge in edges),
+        *(f"{row.translation_key}_{edge}" for row in rows for edge in EDGES),
         EventKind.COMMAND,
         EventKind.SYSTEM,
         OTHER,
@@ -38,10 +38,10 @@ def event_types(bridge: Bridge, kind: str) -> list[str]:
 
 def event_type(bridge: Bridge, kind: str, event: Event) -> str:
     """Say what an event is called: the condition and its edge, else what it is about."""
-    if event.kind is not EventKind.CONDITION:
+    if event.kind in (EventKind.COMMAND, EventKind.SYSTEM):
         return event.kind
-    row = bridge.catalogue.condition(kind, event.key)
-    return OTHER if row is None or event.edge is Edge.OCCURRED else f"{row.translation_key}_{event.edge}"
+    row = bridge.catalogue.condition(kind, event.key) if event.kind == EventKind.CONDITION else None
+    return f"{row.translation_key}_{event.edge}" if row is not None and event.edge in EDGES else OTHER
 
 
 async def async_setup_entry(

@@ -61,6 +61,7 @@ class PointSensor(PointEntity, SensorEntity):
         if row.device_class == SensorDeviceClass.DURATION and "runtime" in row.key:
             # Delays are seconds to a person, runtimes are minutes.
             self._attr_suggested_unit_of_measurement = UnitOfTime.MINUTES
+            self._attr_suggested_display_precision = 1
 
     @property
     @override

@@ -119,11 +119,12 @@ class Event:
 
     seq: int
     at: float
-    kind: EventKind
+    kind: str
+    """One of EventKind, or what a newer bridge calls it; so are edge and severity of their enumerations."""
     device: str | None
     key: str
-    edge: Edge
-    severity: Severity
+    edge: str
+    severity: str
     details: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -275,15 +276,15 @@ def delta(raw: Raw) -> Delta:
 
 
 def event(raw: Raw) -> Event:
-    """Parse an event."""
+    """Parse an event. A kind, edge or severity that we do not know is kept as it is: the events after it must come."""
     return Event(
         seq=_get(raw, "seq", int),
         at=_time(raw, "at"),
-        kind=_enum(EventKind, raw, "kind"),
+        kind=_get(raw, "kind", str),
         device=_text(raw, "device"),
         key=_get(raw, "key", str),
-        edge=_enum(Edge, raw, "edge"),
-        severity=_enum(Severity, raw, "severity"),
+        edge=_get(raw, "edge", str),
+        severity=_get(raw, "severity", str),
         details=dict(_get(raw, "details", dict)) if "details" in raw else {},
     )
 

@@ -20,7 +20,7 @@ CHARGE = "sensor.rack_ups_battery_charge"
 OUTLET = "switch.rack_ups_outlet_1"
 
 
-@pytest.mark.parametrize("code", [1001, 4400, 4408, 4429, 1006])
+@pytest.mark.parametrize("code", [1001, 1013, 4400, 4408, 4429, 1006])
 async def test_dropped_bridge_makes_entities_unavailable_and_never_reloads_the_entry(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, code: int
 ) -> None:

@@ -138,6 +138,18 @@ async def test_only_a_device_that_the_bridge_no_longer_has_can_be_deleted_by_han
     assert not (await client.remove_device(ups.id))["success"]
 
 
+async def test_no_device_can_be_deleted_before_the_bridge_has_told_what_it_has(
+    hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry, hass_ws_client: WebSocketGenerator
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    bridge.refuse_with = 1013
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    ups = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, identifiers={(DOMAIN, UPS_ID)})
+    client = await hass_ws_client(hass)
+    answer = await client.remove_device(ups.id)
+    assert answer["error"]["message"] == "Failed to remove device entry, rejected by integration"
+
+
 def tree(**parents: str | None) -> dict[str, Device]:
     return {
         name: Device(name, name, "bridge" if name == "bridge" else "thing", name, parent)

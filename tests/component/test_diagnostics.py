@@ -6,6 +6,7 @@ from homeassistant.components.diagnostics import REDACTED
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
@@ -33,6 +34,25 @@ async def test_diagnostics_show_everything_but_secrets(
     assert ups["serial"] == REDACTED
     assert ups["points"]["battery.charge"]["value"] == 97.6
     assert ups["unknown"] == ["quantum.flux"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("ups.serial", "ups.serial.internal", "ambient.parent.serial", "device.macaddr", "device.contact"),
+        *("device.location", "driver.parameter.port", "driver.parameter.community", "driver.parameter.privPassword"),
+    ],
+)
+async def test_diagnostics_keep_private_points_to_themselves(
+    hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry, hass_client: ClientSessionGenerator, key: str
+) -> None:
+    bridge.points[UPS_ID] |= {key: reading("PRIVATE"), "ups.contacts": reading("F0")}
+    await hass.config_entries.async_setup(entry.entry_id)
+    shown = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert "PRIVATE" not in json.dumps(shown)
+    ups = next(device for device in shown["devices"] if device["id"] == UPS_ID)
+    assert ups["points"][key] == REDACTED
+    assert ups["points"]["ups.contacts"]["value"] == "F0"
 
 
 async def test_diagnostics_of_a_device_show_it_alone(

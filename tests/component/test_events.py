@@ -70,6 +70,19 @@ async def test_commands_system_events_and_unknown_conditions_are_events_too(
     assert fired == [("command", 1), ("other", 2), ("system", 3), ("journal_failed_raised", 4)]
 
 
+@pytest.mark.parametrize("news", [{"kind": "job"}, {"edge": "postponed"}, {"severity": "catastrophe"}])
+async def test_event_of_a_sort_that_only_a_newer_bridge_knows_is_other_and_holds_up_nothing(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, fired: list[tuple[str, int]], news: dict[str, str]
+) -> None:
+    bridge.lawful = False
+    await bridge.happen("on_battery", **{"edge": "raised"} | news)
+    await bridge.happen("on_battery", "cleared")
+    await until(hass, lambda: len(fired) == 2)
+    assert fired[0] == ("on_battery_raised" if "severity" in news else "other", 1)
+    assert fired[1] == ("on_battery_cleared", 2)
+    assert loaded.runtime_data.client.counters["connections"] == 1
+
+
 async def test_events_before_the_first_meeting_are_not_replayed(
     hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry, fired: list[tuple[str, int]]
 ) -> None:

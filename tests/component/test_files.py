@@ -86,6 +86,12 @@ def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
     assert steps == set(words["config"]["step"])
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> None:
+    told = re.findall(r"`ridethrough ([^`]*)`", json.dumps(read(f"translations/{language}.json")))
+    assert told == ["token create home-assistant --role engineer"] * 4
+
+
 def test_action_is_described_and_has_an_icon() -> None:
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
     assert set(described) == set(read("strings.json")["services"]) == set(read("icons.json")["services"])

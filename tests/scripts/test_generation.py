@@ -235,3 +235,9 @@ def test_english_names_come_from_the_tables() -> None:
     load = next(row for row in CATALOGUE.points if row.key.text == "link.state")
     assert Locale.load(CATALOGUE, "de").option(load, "disabled") == "Deaktiviert"
     assert Locale.load(CATALOGUE, "de").option(load, "lost") == "Verloren"
+
+
+def test_names_do_not_say_again_what_the_device_or_its_state_says() -> None:
+    rows = {row["key"]: row for row in read("catalogue.json")["conditions"]}
+    assert rows["beeper_enabled"]["device_class"] is None  # with sound, a setting would read "Detected"
+    assert read("strings.json")["entity"]["binary_sensor"]["general_fault"]["name"] == "Fault"  # "Rack UPS Fault"

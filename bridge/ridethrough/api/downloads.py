@@ -161,10 +161,6 @@ class Downloads:
     async def _authorise(self, request: web.Request, role: Role) -> TokenInfo:
         """Whose token the request carries. Raises HTTPUnauthorized, HTTPForbidden or HTTPTooManyRequests."""
         address = request.remote or ""
-        if (wait := self._gate.wait(address)) > 0:
-            raise web.HTTPTooManyRequests(
-                text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
-            )
         scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         secret = secret.strip()
         if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST_TOKEN:
@@ -173,6 +169,10 @@ class Downloads:
                 if token.role.may(role):
                     return token
                 raise web.HTTPForbidden(text=f"This needs a token of the role {role}; this one has {token.role}.\n")
+            if (wait := self._gate.wait(address)) > 0:
+                raise web.HTTPTooManyRequests(
+                    text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
+                )
             self._gate.failed(address)
             _LOGGER.warning("A client at %s has shown a wrong token", address)
         raise web.HTTPUnauthorized(

@@ -12,10 +12,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Gate:
-    """Slows down whoever tries tokens. Only failures count: a client with a token never notices.
+    """Counts wrong tokens. Only they meet it: a client with a good token never notices.
 
-    An address may fail a few times in a row, then once in a while. Its memory is bounded; guessing 256 random bits
-    is hopeless anyway, so that this protects the bridge's time rather than its tokens.
+    An address may fail a few times in a row, then once in a while; what it tries in between is sent away unlogged. Its
+    memory is bounded. Guessing 256 random bits is hopeless anyway: this keeps the log readable and tells a client in
+    a loop to slow down.
     """
 
     def __init__(self, clock: Clock, limits: Limits) -> None:
@@ -26,7 +27,7 @@ class Gate:
         """Address to the monotonic time at which all its failures are forgotten; the last failed one at the end."""
 
     def wait(self, address: str) -> float:
-        """Seconds until this address may try a token; 0 if it may now."""
+        """Seconds until a wrong token from this address is counted and told again; 0 if it is now."""
         forgotten = self._debts.get(_network(address), 0.0)
         most = (self._limits.failures - 1) * self._limits.failure_every
         return max(0.0, forgotten - self._clock.monotonic() - most)

@@ -50,7 +50,7 @@ class Limits:
     far above what the worst moment makes: 512 modules with a dozen conditions each."""
 
     failures: int = 10
-    """Wrong tokens from one address in a row before it has to wait."""
+    """Wrong tokens from one address in a row before it is told to come later; good ones always pass."""
     failure_every: float = 6.0
     """Then one more attempt per this many seconds."""
     addresses: int = 1024

@@ -63,8 +63,11 @@ class Roster:
         """End the connections whose token has been revoked, has expired, or has another role now."""
         for visitor, token in list(self._clients.items()):
             current = await self._tokens.get(token.id)
-            if current is None or current.role is not token.role:
-                visitor.hangup(WRONG_TOKEN, "The token has been revoked, has expired, or has another role now.")
+            if current is None:
+                visitor.hangup(WRONG_TOKEN, "The token has been revoked or has expired.")
+            elif current.role is not token.role:
+                # It is good, so the client must not take it for refused.
+                visitor.hangup(TRY_LATER, "The token has another role now; connect again.")
 
     def hangup_all(self, code: int, reason: str) -> None:
         """End all connections."""

@@ -162,11 +162,6 @@ class ApiServer:
         """GET /api/v1/ws: upgrade to a WebSocket and converse."""
         if not same_origin(request.headers.get(hdrs.ORIGIN), request.host, request.scheme):
             raise web.HTTPForbidden(text="Pages of other origins may not talk to the bridge.\n")
-        address = request.remote or ""
-        if (wait := self._gate.wait(address)) > 0:
-            raise web.HTTPTooManyRequests(
-                text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
-            )
         # Not compressed: what is written once is sent to everyone as it is. Pings and slow clients are the session's:
         # aiohttp would queue pongs without bound, waits in a way that cannot be given up, and pings the dead.
         socket_ = web.WebSocketResponse[Literal[False]](
@@ -184,7 +179,7 @@ class ApiServer:
         assert session is not None
         self._sessions.add(session)
         session.add_done_callback(self._sessions.discard)
-        await Session(self._house, socket_, connection, address).run()
+        await Session(self._house, socket_, connection, request.remote or "").run()
         return socket_
 
     def _greeting(self) -> bytes:

@@ -126,10 +126,11 @@ class Session:
             raise Hangup(MALFORMED, "The first message must be auth.")
         if not request.supported:
             raise Hangup(WRONG_VERSION, f"This bridge speaks version {wire.API['min']} of the API.")
-        if house.gate.wait(self._address) > 0:
-            raise Hangup(WRONG_TOKEN, "Too many wrong tokens came from this address; wait a minute.")
+        # A good token passes whatever else comes from its address: the others there may be strangers behind one router.
         token = await house.tokens.verify(request.token)
         if token is None:
+            if house.gate.wait(self._address) > 0:
+                raise Hangup(TRY_LATER, "Too many wrong tokens came from this address; wait a minute.")
             house.gate.failed(self._address)
             _LOGGER.warning("A client at %s has shown a wrong token", self._address)
             raise Hangup(WRONG_TOKEN, "The token is wrong, revoked or expired.")
