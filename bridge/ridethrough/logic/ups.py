@@ -123,6 +123,7 @@ def _inputs(conditions: UpsConditions, values: Mapping[str, Value], load: float 
         load=load,
         charge=None if charge is None else charge / 100.0,
         block_voltage=block_voltage(values),
+        low="battery_low" in conditions.active,
         charger="charger_failed" not in conditions.active,
     )
 

@@ -62,6 +62,14 @@ def test_status_word_is_that_of_the_manuals_examples(view: Seen, word: int) -> N
     assert derive(view).points["ups.status.word"] == word
 
 
+def test_runtime_does_not_contradict_a_ups_that_says_its_battery_is_low() -> None:
+    view = seen(
+        {"ups.load": 100.0, "battery.voltage": 26.0, "battery.voltage.nominal": 24.0}, on_battery=True, battery_low=True
+    )
+    assert derive(view).points["battery.charge"] == 10.0
+    assert derive(view).points["battery.runtime"] == 60.0
+
+
 def test_every_bit_of_the_status_word_has_exactly_one_condition() -> None:
     bits = [row.upsman_bit for row in CATALOGUE.conditions if "ups" in row.kinds and row.upsman_bit]
     assert sorted(bits) == [1 << bit for bit in range(16)]
