@@ -114,6 +114,8 @@ def test_lost_ups_has_only_the_bit_and_the_alarm_that_say_so() -> None:
         (told(on_battery=False, trim=True), "trim"),
         (told(on_battery=False, output_off=True), "off"),
         (told(on_battery=True, system_off=True), "off"),
+        (told(on_battery=True, output_active=False), "off"),
+        (told(on_battery=False, output_active=True), "line"),
         (told(on_battery=False, test_in_progress=True), "test"),
         (told(on_battery=True, calibrating=True), "test"),
         (told(on_battery=True, test_in_progress=True, input_bad=False), "test"),
@@ -219,7 +221,7 @@ def test_time_on_battery_counts_from_the_outage_and_is_zero_without_one() -> Non
     assert elapsed(outage, 160.0) == 0.0
 
 
-@pytest.mark.parametrize(("before", "elapsed"), [(300.0, [300.0, 310.0]), (-5.0, [0.0, 10.0])])
+@pytest.mark.parametrize(("before", "elapsed"), [(300.0, [305.0, 315.0]), (-5.0, [0.0, 10.0])])
 def test_bridge_restarted_during_an_outage_goes_on_counting(before: float, elapsed: list[float]) -> None:
     derivation = ups_derivation(UpsSettings(), on_battery_before=before)
     assert derivation(seen(), 0.0) == Derived()
