@@ -209,6 +209,7 @@ async def _run(options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(_store(config), clock))
+        stack.enter_context(store.owned())
         site, ports = Site(load_catalogue(), clock), SerialPorts(clock)
         commands = Commands(site)
         identities = store.identities

@@ -191,15 +191,22 @@ def test_the_bridge_runs_until_it_is_told_to_stop(
     assert [row.split(",")[4] for row in journal.splitlines() if ",system," in row] == ["started", "stopped", "started"]
 
 
-def test_two_bridges_cannot_have_one_port(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", ["port", "data"])
+def test_two_bridges_cannot_have_one_port_nor_one_store(config: Path, tmp_path: Path, shared: str) -> None:
+    port = int(api_of(config).rpartition(":")[2])
+    other = tmp_path / "other.yaml"
+    if shared == "port":
+        other.write_text(config.read_text().replace("/data", "/other"))
+    else:
+        other.write_text(config.read_text().replace(str(port), str(free_port())))
     with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
         wait_until(lambda: healthy(config), bridge)
         second = subprocess.run(
-            [*RIDETHROUGH, "run", str(config)], capture_output=True, text=True, timeout=30, check=False
+            [*RIDETHROUGH, "run", str(other)], capture_output=True, text=True, timeout=30, check=False
         )
     assert second.returncode == 1
     assert "Traceback" not in second.stderr
-    assert api_of(config).rpartition(":")[2] in second.stderr
+    assert (str(port) if shared == "port" else f"Another bridge uses {tmp_path / 'data'} already") in second.stderr
 
 
 def test_a_disabled_ups_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
