@@ -14,6 +14,7 @@ import aiohttp
 
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.api.certificate import CertificateError, served_fingerprint
 from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
@@ -31,6 +32,7 @@ from ridethrough.links import (
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.logic import UpsSettings, ups_derivation
 from ridethrough.sim.runner import add_arguments, options_from, simulate
+from ridethrough.sim.scenario import ScenarioError
 from ridethrough.site import Commands, Device, Site, keep_expiring
 from ridethrough.store import Store, StoreError
 from ridethrough.tasks import Supervisor
@@ -41,6 +43,18 @@ DEFAULT_CONFIG = "ridethrough.yaml"
 CONFIG_VARIABLE = "RIDETHROUGH_CONFIG"
 PASSWORD_VARIABLE = "RIDETHROUGH_PASSWORD"
 TOKEN_VARIABLE = "RIDETHROUGH_TOKEN"
+_EXPECTED = (
+    ApiStartError,
+    CertificateError,
+    ConfigError,
+    JournalError,
+    LinkError,
+    OSError,
+    ScenarioError,
+    StoreError,
+    ValueError,
+)
+"""What a person can do something about: its message says what."""
 JOURNAL_PATIENCE = 5.0
 """Seconds that starting and stopping wait for the journal."""
 
@@ -53,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # It says two lines for every statement, of which nobody wants to know.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     try:
         return int(asyncio.run(options.work(options)))
     except KeyboardInterrupt:
@@ -61,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `ridethrough trace … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ConfigError, StoreError, LinkError, ApiStartError, OSError, ValueError) as error:
+    except _EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -168,15 +184,30 @@ async def _trace(options: argparse.Namespace) -> int:
     token = os.environ.get(TOKEN_VARIABLE)
     if not token:
         raise ValueError(f"Put a token of the role engineer into ${TOKEN_VARIABLE} (ridethrough token create …)")
-    base = options.url
+    base, fingerprint = options.url, options.fingerprint
     if base is None:
-        api = _config(options).api
-        host = "127.0.0.1" if api.listen in ("0.0.0.0", "::") else api.listen
-        base = f"http://{host}:{api.port}"
+        config = _config(options)
+        own = served_fingerprint(config.api, config.data)
+        fingerprint = fingerprint or own
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.api.listen, config.api.listen).strip("[]")
+        base = f"{'http' if own is None else 'https'}://{f'[{host}]' if ':' in host else host}:{config.api.port}"
     url = f"{base.rstrip('/')}/api/v1/trace/{options.device}"
+    try:
+        await _follow(url, token, fingerprint, options.save)
+    except aiohttp.ServerFingerprintMismatch as error:
+        raise ValueError(f"{url} shows another certificate than expected: {error.got.hex()}") from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise ValueError(f"{error}; --fingerprint accepts one that is self-signed") from error
+    except aiohttp.ClientError as error:
+        raise ValueError(f"{url}: {error}") from error
+    return 0
+
+
+async def _follow(url: str, token: str, fingerprint: str | None, save: Path | None) -> None:
+    """Print a trace until the bridge ends it."""
     pinned: aiohttp.Fingerprint | bool = True
-    if options.fingerprint:
-        pinned = aiohttp.Fingerprint(bytes.fromhex(options.fingerprint.replace(":", "")))
+    if fingerprint:
+        pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,
@@ -187,9 +218,8 @@ async def _trace(options: argparse.Namespace) -> int:
         async for line in response.content:
             text = line.decode("utf-8", "replace")
             print(text, end="", flush=True)
-            if options.save:
-                await asyncio.to_thread(_append, options.save, text)
-    return 0
+            if save:
+                await asyncio.to_thread(_append, save, text)
 
 
 def _append(path: Path, text: str) -> None:
