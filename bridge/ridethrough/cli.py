@@ -15,7 +15,7 @@ import aiohttp
 
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
-from ridethrough.api.certificate import CertificateError, identity
+from ridethrough.api.certificate import CertificateError, identity, served_fingerprint
 from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
@@ -33,6 +33,7 @@ from ridethrough.links import (
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.logic import UpsSettings, ups_derivation
 from ridethrough.sim.runner import add_arguments, options_from, simulate
+from ridethrough.sim.scenario import ScenarioError
 from ridethrough.site import Commands, Device, Site, keep_expiring
 from ridethrough.store import Store, StoreError
 from ridethrough.tasks import Supervisor
@@ -43,6 +44,18 @@ DEFAULT_CONFIG = "ridethrough.yaml"
 CONFIG_VARIABLE = "RIDETHROUGH_CONFIG"
 PASSWORD_VARIABLE = "RIDETHROUGH_PASSWORD"
 TOKEN_VARIABLE = "RIDETHROUGH_TOKEN"
+_EXPECTED = (
+    ApiStartError,
+    CertificateError,
+    ConfigError,
+    JournalError,
+    LinkError,
+    OSError,
+    ScenarioError,
+    StoreError,
+    ValueError,
+)
+"""What a person can do something about: its message says what."""
 JOURNAL_PATIENCE = 5.0
 """Seconds that starting and stopping wait for the journal."""
 
@@ -55,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # It says two lines for every statement, of which nobody wants to know.
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     try:
         return asyncio.run(_work(options))
     except KeyboardInterrupt:
@@ -63,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `ridethrough trace … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ConfigError, StoreError, LinkError, ApiStartError, CertificateError, OSError, ValueError) as error:
+    except _EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -196,12 +211,27 @@ async def _trace(options: argparse.Namespace) -> int:
     base, fingerprint = options.url, options.fingerprint
     if base is None:
         config = _config(options)
-        own = await asyncio.to_thread(identity, config.api, config.data, SystemClock())
-        fingerprint = None if own is None else own.fingerprint
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.api.listen, config.api.listen)
-        base = f"{'http' if own is None else 'https'}://{host}:{config.api.port}"
+        own = served_fingerprint(config.api, config.data)
+        fingerprint = fingerprint or own
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.api.listen, config.api.listen).strip("[]")
+        base = f"{'http' if own is None else 'https'}://{f'[{host}]' if ':' in host else host}:{config.api.port}"
     url = f"{base.rstrip('/')}/api/v1/trace/{options.device}"
-    pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", ""))) if fingerprint else True
+    try:
+        await _follow(url, token, fingerprint, options.save)
+    except aiohttp.ServerFingerprintMismatch as error:
+        raise ValueError(f"{url} shows another certificate than expected: {error.got.hex()}") from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise ValueError(f"{error}; --fingerprint accepts one that is self-signed") from error
+    except aiohttp.ClientError as error:
+        raise ValueError(f"{url}: {error}") from error
+    return 0
+
+
+async def _follow(url: str, token: str, fingerprint: str | None, save: Path | None) -> None:
+    """Print a trace until the bridge ends it."""
+    pinned: aiohttp.Fingerprint | bool = True
+    if fingerprint:
+        pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,
@@ -212,9 +242,8 @@ async def _trace(options: argparse.Namespace) -> int:
         async for line in response.content:
             text = line.decode("utf-8", "replace")
             print(text, end="", flush=True)
-            if options.save:
-                await asyncio.to_thread(_append, options.save, text)
-    return 0
+            if save:
+                await asyncio.to_thread(_append, save, text)
 
 
 def _append(path: Path, text: str) -> None:
@@ -234,6 +263,7 @@ async def _run(options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(_store(config), clock))
+        stack.enter_context(store.owned())
         site, ports = Site(load_catalogue(), clock), SerialPorts(clock)
         commands = Commands(site)
         identities = store.identities

@@ -63,6 +63,23 @@ def identity(config: ApiConfig, data: Path, clock: Clock) -> Identity | None:
     return Identity(_context(path, path), _fingerprint(certificate))
 
 
+def served_fingerprint(config: ApiConfig, data: Path) -> str | None:
+    """SHA-256 of the certificate that a bridge of this configuration serves with; None for plain HTTP.
+
+    For clients on the bridge's own computer. Raises CertificateError.
+    """
+    if config.tls is None and is_loopback(config.listen):
+        return None
+    path = data / FILE if config.tls is None else config.tls.certificate
+    try:
+        return _fingerprint(x509.load_pem_x509_certificate(path.read_bytes()))
+    except OSError as error:
+        reason = error.strerror
+    except ValueError:
+        reason = "it holds none in PEM form"
+    raise CertificateError(f"The bridge's certificate {path} cannot be read: {reason}. Has the bridge run yet?")
+
+
 def _fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
@@ -174,4 +191,4 @@ def _write(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-__all__ = ["CertificateError", "Identity", "identity", "is_loopback"]
+__all__ = ["CertificateError", "Identity", "identity", "is_loopback", "served_fingerprint"]

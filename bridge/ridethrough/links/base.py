@@ -125,6 +125,12 @@ class Link(ABC):
         Raises CommandError (refused, no_answer, offline).
         """
 
+    def remember(self, raised: frozenset[str]) -> None:
+        """Learn, before it runs, which conditions of the device the journal knows as raised.
+
+        For links that are told only what holds: they could not say otherwise that it is over.
+        """
+
     def raw(self) -> tuple[RawValue, ...]:
         """Give what the last poll has read in the equipment's own words; empty where the protocol has no names."""
         return ()

@@ -77,6 +77,8 @@ class LinkRunner:
     async def run(self) -> None:
         """Keep the link connected for ever; never raises for what happens on the line."""
         failures = 0
+        conditions = self._site.conditions(self._device)
+        self._link.remember(frozenset(key for key, state in conditions.items() if state.active))
         while True:
             self._connected_at = math.inf
             try:

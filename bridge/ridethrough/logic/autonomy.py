@@ -13,7 +13,7 @@ moves it at once.
 Charge. The device's own value if it gives one; else what the battery gave and took since it was last known. The first
 guess is the battery's voltage on a straight line between empty and full, at most 90 %: nobody can see from a float
 voltage how long it has been there. On battery, a voltage that is too low for the counted charge pulls it down; none
-pulls it up. Without voltage the charge is known only after a whole recharge time on mains. Without either there is none.
+pulls it up; nor is there more than a tenth left when the UPS itself says that the battery is low. Without voltage the charge is known only after a whole recharge time on mains. Without either there is none.
 
 What this cannot know: that a battery has lost capacity, or was half empty when the bridge started. Then the first
 minutes promise what the hold time says, until the voltage sags and brings charge and runtime to 0 before the end. At
@@ -37,6 +37,9 @@ SAG_BLOCK = 0.6
 SPENT_BLOCK = 11.0
 SOUND_BLOCK = 12.2
 """Volts of a discharging 12 V block, sag added back, at which it is certainly empty, and from which up it may be full."""
+LOW_CHARGE = 0.1
+"""Charge that is left at most when a UPS that tells no charge says that the battery is low: NUT's drivers draw the line
+here, and a UPS without one has but a minute or two."""
 RECHARGE_TIME = 10 * 3600.0
 """Seconds that a recharge is taken to last when nobody has said; lead batteries take 4 to 10 hours."""
 
@@ -84,6 +87,8 @@ class AutonomyInputs:
     """The device's own word on the charge, 0–1."""
     block_voltage: float | None = None
     """Volts per 12 V of a lead battery."""
+    low: bool = False
+    """The device's own word that the battery is low."""
     charger: bool = True
     """False when the charger is known not to charge."""
 
@@ -128,6 +133,8 @@ def step(
         charge = _share(inputs.charge)
     elif inputs.block_voltage is not None and inputs.discharging is not None:
         charge = _anchored(charge, inputs.block_voltage, inputs.discharging, inputs.load)
+    if inputs.charge is None and charge is not None and inputs.discharging and inputs.low:
+        charge = min(charge, LOW_CHARGE)
     after = AutonomyState(now, inputs.discharging, inputs.load, charge, charging_since)
     if inputs.discharging is None:
         # What was discharging is taken to go on doing so until somebody knows better.

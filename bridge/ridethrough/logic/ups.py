@@ -33,7 +33,9 @@ class UpsState:
     on_battery_since: float | None = None
     """Monotonic seconds."""
     on_battery_before: float = 0.0
-    """Seconds that an outage had lasted when the bridge started; until it is known whether it still does."""
+    """Seconds that an outage had lasted when the bridge started."""
+    started: float | None = None
+    """When this was first worked out, monotonic seconds."""
 
 
 def ups_derivation(
@@ -72,9 +74,12 @@ def derive(
     follows = derived_conditions(told, {**points, **view.values})
     conditions = told.joined(follows)
     since, before = state.on_battery_since, state.on_battery_before
+    started = now if state.started is None else state.started
     match told.get("on_battery"):
         case True:
-            since, before = (now - before if since is None else since), 0.0
+            # The outage of before went on while nobody knew of it yet.
+            resumed = started - before if before else now
+            since, before = (resumed if since is None else since), 0.0
             points["battery.runtime.elapsed"] = float(math.floor(now - since))
         case False:
             since, before = None, 0.0
@@ -90,7 +95,7 @@ def derive(
     if again is None and autonomy.charging_since is not None and "battery.charge" not in view.values:
         again = SLOW_TICK
     given = {key: value for key, value in points.items() if key not in view.values}
-    return UpsState(autonomy, since, before), Derived(given, follows, again)
+    return UpsState(autonomy, since, before, started), Derived(given, follows, again)
 
 
 def load_share(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:
@@ -123,6 +128,7 @@ def _inputs(conditions: UpsConditions, values: Mapping[str, Value], load: float 
         load=load,
         charge=None if charge is None else charge / 100.0,
         block_voltage=block_voltage(values),
+        low="battery_low" in conditions.active,
         charger="charger_failed" not in conditions.active,
     )
 

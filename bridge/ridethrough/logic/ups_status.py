@@ -46,6 +46,8 @@ def mode(conditions: UpsConditions) -> str | None:
     """
     if conditions.get("on_battery") is None:
         return None
+    if conditions.get("output_active") is False:
+        return "off"
     failed = conditions.get("on_battery") and conditions.get("input_bad")
     return next(
         (name for condition, name in MODES if condition in conditions.active and not (failed and name == "test")),

@@ -144,6 +144,8 @@ def _reason(error: Exception) -> str:
     words = str(cause)
     if "not a database" in words or "malformed" in words:
         return f"{words}; {_MOVE_AWAY}"
+    if "disk I/O error" in words:
+        return f"{words}; is the disk full, or failing?"
     if "full" in words:
         return f"{words}; free some space."
     return words

@@ -1,12 +1,16 @@
 """The store: one private SQLite file in the data folder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import fcntl
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ridethrough.clock import Clock, SystemClock
 
-from .database import Database
+from .database import Database, StoreError
 from .identities import Identities
 from .journal import KEEP, Journal
 from .tokens import Tokens
@@ -28,6 +32,7 @@ class Store:
 
     def __init__(self, path: Path, clock: Clock, keep: int) -> None:
         """Use `open`."""
+        self._path = path
         self._database = Database(path)
         self._clock = clock
         self._keep = keep
@@ -51,6 +56,27 @@ class Store:
         self.journal = Journal(self._database, self._keep)
         self.tokens = Tokens(self._database, self._clock)
         return self
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Be the only bridge that uses this store; `ridethrough token` may use it meanwhile. Raises StoreError.
+
+        The folder itself is locked, which needs no space on the disk and ends with the process, however that ends.
+        """
+        folder = self._path.parent
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with suppress(OSError):  # a file system without locks must not keep the bridge from running
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    message = (
+                        f"Another bridge uses {folder} already; end it, or give this one a folder of its own (data:)."
+                    )
+                    raise StoreError(message) from error
+            yield
+        finally:
+            os.close(descriptor)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

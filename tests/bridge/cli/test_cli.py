@@ -178,6 +178,11 @@ def test_simulate_lists_its_scenarios(capsys: pytest.CaptureFixture[str]) -> Non
         assert scenario in listed
 
 
+def test_simulate_names_the_scenarios_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--scenario", "nonsense"]) == 1
+    assert "outage" in capsys.readouterr().err
+
+
 def test_the_bridge_runs_until_it_is_told_to_stop(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,15 +196,22 @@ def test_the_bridge_runs_until_it_is_told_to_stop(
     assert [row.split(",")[4] for row in journal.splitlines() if ",system," in row] == ["started", "stopped", "started"]
 
 
-def test_two_bridges_cannot_have_one_port(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", ["port", "data"])
+def test_two_bridges_cannot_have_one_port_nor_one_store(config: Path, tmp_path: Path, shared: str) -> None:
+    port = int(api_of(config).rpartition(":")[2])
+    other = tmp_path / "other.yaml"
+    if shared == "port":
+        other.write_text(config.read_text().replace("/data", "/other"))
+    else:
+        other.write_text(config.read_text().replace(str(port), str(free_port())))
     with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
         wait_until(lambda: healthy(config), bridge)
         second = subprocess.run(
-            [*RIDETHROUGH, "run", str(config)], capture_output=True, text=True, timeout=30, check=False
+            [*RIDETHROUGH, "run", str(other)], capture_output=True, text=True, timeout=30, check=False
         )
     assert second.returncode == 1
     assert "Traceback" not in second.stderr
-    assert api_of(config).rpartition(":")[2] in second.stderr
+    assert (str(port) if shared == "port" else f"Another bridge uses {tmp_path / 'data'} already") in second.stderr
 
 
 def test_a_disabled_ups_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,6 +278,46 @@ def test_what_is_told_to_stop_leaves_nothing_behind(tmp_path: Path, number: sign
         assert simulator.wait(20) == code
     assert not line.is_symlink()
     assert "Traceback" not in log.read_text()
+
+
+def test_trace_finds_a_bridge_that_encrypts(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(config.read_text().replace("api:\n", "api:\n  listen: 0.0.0.0\n"))
+    engineer = token(config, "engineer", capsys)
+    log, here = tmp_path / "trace.log", api_of(config)
+    with running(tmp_path / "bridge.log", "run", str(config)) as bridge:
+        wait_until(lambda: "runs: ups-1" in (tmp_path / "bridge.log").read_text(), bridge)
+        with running(log, "trace", "ups-1", "--config", str(config), RIDETHROUGH_TOKEN=engineer) as tracing:
+            wait_until(lambda: "> Q1" in log.read_text(), tracing)
+        for options, said in (
+            (["--url", here], here),
+            (["--url", here.replace("http", "https")], "--fingerprint"),
+            (["--fingerprint", "ab" * 32], "another certificate"),
+        ):
+            failed = subprocess.run(
+                [*RIDETHROUGH, "trace", "ups-1", "--config", str(config), *options],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+                env={**os.environ, "RIDETHROUGH_TOKEN": engineer},
+            )
+            assert failed.returncode == 1
+            assert said in failed.stderr
+            assert "Traceback" not in failed.stderr
+
+
+def test_trace_needs_the_certificate_of_a_bridge_that_encrypts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIDETHROUGH_TOKEN", "rt_any")
+    config = write_config(tmp_path, "megatec:/dev/ttyUSB0")
+    config.write_text(config.read_text().replace("api:\n", "api:\n  listen: 0.0.0.0\n"))
+    for content in (None, "no certificate"):
+        if content is not None:
+            (tmp_path / "data").mkdir()
+            (tmp_path / "data" / "api-certificate.pem").write_text(content)
+        assert main(["trace", "ups-1", "--config", str(config)]) == 1
+        assert "Has the bridge run yet?" in capsys.readouterr().err
 
 
 def test_trace_says_why_it_is_refused(

@@ -1,5 +1,6 @@
 """The dialects of the Megatec family: detection, and strangers' recordings replayed."""
 
+import asyncio
 from collections.abc import Mapping
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from ridethrough.links.port import SerialPorts
 from tests.strangers import recorded
 
 from .conftest import Notebook
-from .megatec import connected, detecting, megatec
+from .megatec import PATIENCE, connected, detecting, megatec
 from .peers import MEGATEC, STATUS, SerialPeer, status
 
 
@@ -46,6 +47,20 @@ async def test_noise_during_detection_does_not_decide_on_the_dialect(
         return b"#AC\xff\r" if request == b"I\r" and equipment.heard.count(request) == 1 else None
 
     peer.script = noisy_once
+    link = detecting(peer, ports)
+    async with connected(link, notebook):
+        assert link.dialect == "megatec"
+
+
+async def test_an_answer_that_is_late_is_not_taken_for_another_dialect(
+    peer: SerialPeer, ports: SerialPorts, notebook: Notebook
+) -> None:
+    async def late(request: bytes, _equipment: SerialPeer) -> bytes | None:
+        if request == b"Q1\r":
+            await asyncio.sleep(1.3 * PATIENCE)
+        return None
+
+    peer.script = late
     link = detecting(peer, ports)
     async with connected(link, notebook):
         assert link.dialect == "megatec"

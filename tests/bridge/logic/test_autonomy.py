@@ -107,6 +107,22 @@ def test_second_outage_begins_with_what_the_first_has_left() -> None:
     assert run.at(150, on_battery()).charge == pytest.approx(0.5)
 
 
+def test_battery_that_the_ups_calls_low_is_not_promised_more_than_a_tenth() -> None:
+    run = Run()
+    run.at(0, on_mains(charge=1.0))
+    assert run.at(0, AutonomyInputs(discharging=True, load=1.0, low=True)) == Autonomy(0.1, 60.0)
+    # What it has left goes on from there, and mains charges it again.
+    assert run.at(30, AutonomyInputs(discharging=True, load=1.0, low=True)).charge == pytest.approx(0.05)
+    run.at(0, on_mains())
+    charged = run.at(7200, on_mains()).charge
+    assert charged is not None
+    assert charged > 0.1
+
+
+def test_low_battery_of_a_device_that_tells_its_charge_has_that_charge() -> None:
+    assert Run().at(0, AutonomyInputs(discharging=True, load=1.0, charge=0.4, low=True)).charge == 0.4
+
+
 def test_device_knows_its_charge_better() -> None:
     run = Run()
     run.at(0, on_battery(charge=1.0))
@@ -243,6 +259,7 @@ moments = st.builds(
     load=st.none() | loads,
     charge=st.none() | shares,
     block_voltage=st.none() | volts,
+    low=st.booleans(),
     charger=st.booleans(),
 )
 

@@ -62,6 +62,14 @@ def test_status_word_is_that_of_the_manuals_examples(view: Seen, word: int) -> N
     assert derive(view).points["ups.status.word"] == word
 
 
+def test_runtime_does_not_contradict_a_ups_that_says_its_battery_is_low() -> None:
+    view = seen(
+        {"ups.load": 100.0, "battery.voltage": 26.0, "battery.voltage.nominal": 24.0}, on_battery=True, battery_low=True
+    )
+    assert derive(view).points["battery.charge"] == 10.0
+    assert derive(view).points["battery.runtime"] == 60.0
+
+
 def test_every_bit_of_the_status_word_has_exactly_one_condition() -> None:
     bits = [row.upsman_bit for row in CATALOGUE.conditions if "ups" in row.kinds and row.upsman_bit]
     assert sorted(bits) == [1 << bit for bit in range(16)]
@@ -106,6 +114,8 @@ def test_lost_ups_has_only_the_bit_and_the_alarm_that_say_so() -> None:
         (told(on_battery=False, trim=True), "trim"),
         (told(on_battery=False, output_off=True), "off"),
         (told(on_battery=True, system_off=True), "off"),
+        (told(on_battery=True, output_active=False), "off"),
+        (told(on_battery=False, output_active=True), "line"),
         (told(on_battery=False, test_in_progress=True), "test"),
         (told(on_battery=True, calibrating=True), "test"),
         (told(on_battery=True, test_in_progress=True, input_bad=False), "test"),
@@ -211,7 +221,7 @@ def test_time_on_battery_counts_from_the_outage_and_is_zero_without_one() -> Non
     assert elapsed(outage, 160.0) == 0.0
 
 
-@pytest.mark.parametrize(("before", "elapsed"), [(300.0, [300.0, 310.0]), (-5.0, [0.0, 10.0])])
+@pytest.mark.parametrize(("before", "elapsed"), [(300.0, [305.0, 315.0]), (-5.0, [0.0, 10.0])])
 def test_bridge_restarted_during_an_outage_goes_on_counting(before: float, elapsed: list[float]) -> None:
     derivation = ups_derivation(UpsSettings(), on_battery_before=before)
     assert derivation(seen(), 0.0) == Derived()

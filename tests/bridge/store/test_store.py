@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from ridethrough.store import Store, StoreError
-from ridethrough.store.database import Database
+from ridethrough.store.database import Database, _reason
 from ridethrough.store.tables import METADATA, MIGRATIONS, VERSION
 
 
@@ -249,3 +249,8 @@ asyncio.run(main())
         assert [event.seq for event in await store.journal.after(0)] == list(range(1, await store.journal.last() + 1))
         (raised,) = await store.journal.raised()
         assert raised.seq == await store.journal.last()
+
+
+def test_a_disk_that_cannot_take_the_store_is_not_just_an_io_error() -> None:
+    # What SQLite says when a full disk has no room for the files beside the store.
+    assert _reason(OSError("disk I/O error")) == "disk I/O error; is the disk full, or failing?"

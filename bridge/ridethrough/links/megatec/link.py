@@ -81,9 +81,11 @@ class MegatecLink(Link):
         """Open the port, find the dialect, and poll until the connection is lost (LinkError)."""
         port = await self._ports.open(self._path, self._line)
         try:
-            conversation = Conversation(port, report, self._patience)
+            # A late answer to one question would be taken for that to the next, which looks the same in other dialects.
+            conversation = Conversation(port, report, 2 * self._patience)
             detection = Detection(conversation)
             self._dialect = await detection.run(self._wanted, self._dialect)
+            conversation.patience = self._patience
             self._session = Session(conversation, self._dialect, report, self._clock, self._packs)
             await self._session.run(detection)
         finally:

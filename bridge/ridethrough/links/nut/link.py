@@ -14,7 +14,7 @@ from .commands import order, refusal, same
 from .names import Place, place_command
 from .options import understand
 from .protocol import UpsdError
-from .status import outlet_on, read_status
+from .status import DERIVABLE, outlet_on, read_status
 from .values import Owner, Values
 
 REDISCOVERY = 60.0
@@ -70,6 +70,10 @@ class NutLink(Link):
         if self._session is None or self._session.over:
             raise CommandError("offline", f"There is no connection to {self._options.address} at the moment.")
         return await self._session.perform(Place(child, command), arguments)
+
+    def remember(self, raised: frozenset[str]) -> None:
+        """Take for seen what was raised before the bridge was restarted: an alarm may have gone meanwhile."""
+        self._seen |= raised - DERIVABLE
 
     def raw(self) -> tuple[RawValue, ...]:
         """Give every variable of the last poll under its NUT name."""

@@ -90,6 +90,9 @@ OUTLET: Mapping[str, bool] = {
     "0": False,
 }
 
+DERIVABLE = frozenset({"input_bad"})
+"""Conditions of an alarm's text that the bridge works out too: raised without a word of upsd, they are not its to clear."""
+
 _ALARMS = tuple((re.compile(pattern, re.IGNORECASE), condition) for pattern, condition in ALARMS)
 _TESTS = tuple((re.compile(pattern, re.IGNORECASE), running, failed) for pattern, running, failed in TESTS)
 
@@ -168,4 +171,4 @@ def _of_timer(text: str) -> Mapping[str, bool]:
 _OCCASIONAL = frozenset(OCCASIONAL.values()) | {condition for _, condition in ALARMS} | {"device_alarm"}
 _KNOWN = frozenset(STANDARD) | frozenset(OCCASIONAL) | SILENT | SEVERED
 
-__all__ = ["Status", "outlet_on", "read_status"]
+__all__ = ["DERIVABLE", "Status", "outlet_on", "read_status"]

@@ -141,6 +141,17 @@ async def test_an_alarm_that_goes_while_upsd_is_away_clears_its_condition(rig: R
     await site.until(lambda: site.condition("fan_failure") is False)
 
 
+async def test_an_alarm_that_goes_while_the_bridge_is_restarted_clears_its_condition(rig: Rigs, upsd: StandIn) -> None:
+    upsd.variables |= {"ups.status": "OB DISCHRG"}
+    site = rig(link(upsd))
+    for condition in ("fan_failure", "input_bad"):
+        site.site.restore(UPS, condition, site.clock.utc())
+    await site.until(lambda: site.value("link.state") == "connected")
+    assert site.condition("fan_failure") is False
+    # The bridge raises this one of itself, and upsd has never said a word of it.
+    assert site.condition("input_bad") is None
+
+
 async def test_an_empty_status_leaves_conditions_unknown(rig: Rigs, upsd: StandIn) -> None:
     upsd.variables["ups.status"] = ""
     site = await connected(rig, upsd)
