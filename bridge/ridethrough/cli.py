@@ -11,9 +11,11 @@ import signal
 import sys
 
 import aiohttp
+from yarl import URL
 
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.api.certificate import CertificateError, identity
 from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
@@ -31,6 +33,7 @@ from ridethrough.links import (
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.logic import UpsSettings, ups_derivation
 from ridethrough.sim.runner import add_arguments, options_from, simulate
+from ridethrough.sim.scenario import ScenarioError
 from ridethrough.site import Commands, Device, Site, keep_expiring
 from ridethrough.store import Store, StoreError
 from ridethrough.tasks import Supervisor
@@ -61,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `ridethrough trace … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ConfigError, StoreError, LinkError, ApiStartError, OSError, ValueError) as error:
+    except (
+        *(ConfigError, StoreError, LinkError, ApiStartError, CertificateError, ScenarioError),
+        *(aiohttp.ClientError, OSError, ValueError),
+    ) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -168,15 +174,22 @@ async def _trace(options: argparse.Namespace) -> int:
     token = os.environ.get(TOKEN_VARIABLE)
     if not token:
         raise ValueError(f"Put a token of the role engineer into ${TOKEN_VARIABLE} (ridethrough token create …)")
-    base = options.url
+    base, fingerprint = options.url, options.fingerprint
     if base is None:
-        api = _config(options).api
-        host = "127.0.0.1" if api.listen in ("0.0.0.0", "::") else api.listen
-        base = f"http://{host}:{api.port}"
+        config = _config(options)
+        own = await asyncio.to_thread(identity, config.api, config.data, SystemClock())
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.api.listen, config.api.listen)
+        base = str(URL.build(scheme="https" if own else "http", host=host, port=config.api.port))
+        fingerprint = fingerprint or (own and own.fingerprint)
     url = f"{base.rstrip('/')}/api/v1/trace/{options.device}"
     pinned: aiohttp.Fingerprint | bool = True
-    if options.fingerprint:
-        pinned = aiohttp.Fingerprint(bytes.fromhex(options.fingerprint.replace(":", "")))
+    if fingerprint:
+        try:
+            pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
+        except ValueError as error:
+            raise ValueError(
+                f"{fingerprint!r} is no SHA-256 fingerprint; the bridge logs its own when it starts"
+            ) from error
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,

@@ -220,6 +220,33 @@ def test_trace_shows_the_line_and_saves_it(config: Path, tmp_path: Path, capsys:
     assert "> Q1" in saved.read_text()
 
 
+def test_trace_reaches_a_bridge_beyond_loopback_by_its_own_certificate(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace("api:\n", "api:\n  listen: 0.0.0.0\n"))
+    engineer = token(config, "engineer", capsys)
+    log, bridge_log = tmp_path / "trace.log", tmp_path / "bridge.log"
+    with running(bridge_log, "run", str(config)) as bridge:
+        wait_until(lambda: "runs: ups-1" in bridge_log.read_text(), bridge)
+        with running(log, "trace", "ups-1", "--config", str(config), RIDETHROUGH_TOKEN=engineer) as tracing:
+            wait_until(lambda: "> Q1" in log.read_text(), tracing)
+
+
+def test_trace_says_what_a_wrong_fingerprint_or_address_is(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIDETHROUGH_TOKEN", "x")
+    assert main(["trace", "ups-1", "--url", "https://127.0.0.1:1", "--fingerprint", "zz"]) == 1
+    assert "'zz' is no SHA-256 fingerprint" in capsys.readouterr().err
+    assert main(["trace", "ups-1", "--url", api_of(config)]) == 1
+    assert "Cannot connect" in capsys.readouterr().err
+
+
+def test_simulate_names_the_scenarios_when_there_is_no_such_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--scenario", "nope"]) == 1
+    assert "garbled_line" in capsys.readouterr().err
+
+
 def test_trace_says_why_it_is_refused(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
