@@ -44,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return asyncio.run(demonstrate(arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt, asyncio.CancelledError:
         return 130
     except (HomeAssistantError, ProcessFailed) as error:
         print(f"\nThe demonstration failed: {error}", file=sys.stderr)
@@ -59,7 +59,9 @@ async def demonstrate(arguments: argparse.Namespace) -> int:
         stack.http_port = arguments.port
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # Its processes have sessions of their own: a terminal that is closed would leave them running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         await _start(stack)
         if arguments.check:
