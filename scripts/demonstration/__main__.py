@@ -14,7 +14,7 @@ import aiohttp
 
 from .browser import find_chromium, picture
 from .homeassistant import HomeAssistant, HomeAssistantError, connected
-from .outage import ON_BATTERY, tell
+from .outage import LINK_STATE, ON_BATTERY, tell
 from .process import ProcessFailed
 from .simulator import Simulator
 from .stack import UPS_NAME, USER, Stack
@@ -137,8 +137,9 @@ async def _check(stack: Stack, arguments: argparse.Namespace) -> int:
 async def _check_nut(stack: Stack) -> int:
     async with connected(stack.url, USER, stack.password) as home_assistant:
         shown = await _settled(home_assistant)
-    if not shown:
-        raise HomeAssistantError(f"Home Assistant shows no value of {stack.upsd}")
+    link = shown.get(LINK_STATE)
+    if link != "connected":
+        raise HomeAssistantError(f"The bridge has no connection to {stack.upsd} ({link}):\n{stack.bridge.tail()}")
     for entity, state in sorted(shown.items()):
         print(f"  {entity:<56} {state}")
     print(f"PASS: {len(shown)} values of {stack.upsd} are shown in Home Assistant")
