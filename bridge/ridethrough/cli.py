@@ -231,7 +231,12 @@ async def _follow(url: str, token: str, fingerprint: str | None, save: Path | No
     """Print a trace until the bridge ends it."""
     pinned: aiohttp.Fingerprint | bool = True
     if fingerprint:
-        pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
+        try:
+            pinned = aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
+        except ValueError as error:
+            raise ValueError(
+                f"{fingerprint!r} is no SHA-256 fingerprint; the bridge logs its own when it starts"
+            ) from error
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, timeout=timeout) as session,

@@ -14,7 +14,7 @@ import aiohttp
 
 from .browser import find_chromium, picture
 from .homeassistant import HomeAssistant, HomeAssistantError, connected
-from .outage import ON_BATTERY, tell
+from .outage import LINK_STATE, ON_BATTERY, tell
 from .process import ProcessFailed
 from .simulator import Simulator
 from .stack import UPS_NAME, USER, Stack
@@ -44,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return asyncio.run(demonstrate(arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt, asyncio.CancelledError:
         return 130
     except (HomeAssistantError, ProcessFailed) as error:
         print(f"\nThe demonstration failed: {error}", file=sys.stderr)
@@ -59,7 +59,9 @@ async def demonstrate(arguments: argparse.Namespace) -> int:
         stack.http_port = arguments.port
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # Its processes have sessions of their own: a terminal that is closed would leave them running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         await _start(stack)
         if arguments.check:
@@ -135,8 +137,9 @@ async def _check(stack: Stack, arguments: argparse.Namespace) -> int:
 async def _check_nut(stack: Stack) -> int:
     async with connected(stack.url, USER, stack.password) as home_assistant:
         shown = await _settled(home_assistant)
-    if not shown:
-        raise HomeAssistantError(f"Home Assistant shows no value of {stack.upsd}")
+    link = shown.get(LINK_STATE)
+    if link != "connected":
+        raise HomeAssistantError(f"The bridge has no connection to {stack.upsd} ({link}):\n{stack.bridge.tail()}")
     for entity, state in sorted(shown.items()):
         print(f"  {entity:<56} {state}")
     print(f"PASS: {len(shown)} values of {stack.upsd} are shown in Home Assistant")

@@ -10,6 +10,7 @@ from .simulator import Exchange, Simulator
 ON_BATTERY = "binary_sensor.rack_ups_on_battery"
 BATTERY_LOW = "binary_sensor.rack_ups_battery_low"
 COMMUNICATION = "binary_sensor.rack_ups_communication_lost"
+LINK_STATE = "sensor.rack_ups_link_state"
 MODE = "sensor.rack_ups_mode"
 CHARGE = "sensor.rack_ups_battery_charge"
 RUNTIME = "sensor.rack_ups_runtime"

@@ -1,12 +1,14 @@
 """What may not be in a commit, and what the lock must hold."""
 
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, requires, version
 import json
 from pathlib import Path
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 
 from homeassistant import bootstrap, components
 from packaging.requirements import Requirement
@@ -93,3 +95,48 @@ def test_integrations_home_assistant_starts_by_itself_have_their_libraries() -> 
             if exact and not requirement.specifier.contains(installed):
                 missing.append(f"{domain}: {requirement}, not {installed}")
     assert missing == []
+
+
+IMPORT_WITH_NO_MORE = """
+from importlib.machinery import PathFinder
+import importlib, pkgutil, sys
+
+class Asked(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in absent else PathFinder.find_spec(name, path, target)
+
+absent = set(sys.argv[1:])
+sys.meta_path[:] = [Asked if finder is PathFinder else finder for finder in sys.meta_path]
+import ridethrough
+for module in pkgutil.walk_packages(ridethrough.__path__, "ridethrough."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def test_bridge_asks_for_all_that_it_imports() -> None:
+    # An environment with Home Assistant in it has more than `pip install ./bridge` brings.
+    described = tomllib.loads((ROOT / "bridge" / "pyproject.toml").read_text(encoding="utf-8"))
+    todo = list(map(Requirement, described["project"]["dependencies"]))
+    # The locked 2.0 brings greenlet by itself, 2.1 only for who asks.
+    assert any(wanted.name == "sqlalchemy" and "asyncio" in wanted.extras for wanted in todo)
+    brought = {"ridethrough"}
+    while todo:
+        wanted = todo.pop()
+        brought.add(canonicalize_name(wanted.name))
+        todo += [
+            further
+            for further in map(Requirement, requires(wanted.name) or [])
+            if further.marker is None
+            or any(further.marker.evaluate({"extra": extra}) for extra in wanted.extras or {""})
+        ]
+    absent = [
+        module
+        for module, owners in packages_distributions().items()
+        if brought.isdisjoint(map(canonicalize_name, owners))
+    ]
+    imported = subprocess.run(
+        [sys.executable, "-c", IMPORT_WITH_NO_MORE, *absent], check=False, capture_output=True, text=True
+    )
+    assert imported.returncode == 0, imported.stderr

@@ -320,6 +320,22 @@ def test_trace_needs_the_certificate_of_a_bridge_that_encrypts(
         assert "Has the bridge run yet?" in capsys.readouterr().err
 
 
+def test_trace_says_what_a_wrong_fingerprint_or_address_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, "megatec:/dev/ttyUSB0")
+    monkeypatch.setenv("RIDETHROUGH_TOKEN", "x")
+    assert main(["trace", "ups-1", "--url", "https://127.0.0.1:1", "--fingerprint", "zz"]) == 1
+    assert "'zz' is no SHA-256 fingerprint" in capsys.readouterr().err
+    assert main(["trace", "ups-1", "--url", api_of(config)]) == 1
+    assert "Cannot connect" in capsys.readouterr().err
+
+
+def test_simulate_names_the_scenarios_when_there_is_no_such_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--scenario", "nope"]) == 1
+    assert "garbled_line" in capsys.readouterr().err
+
+
 def test_trace_says_why_it_is_refused(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
