@@ -41,8 +41,16 @@ class Story:
         self.seen[title] = seen
         unit = seen.attributes.get("unit_of_measurement", "")
         late = "" if bit is None else _late(seen, await self.simulator.exchanges(after=before - 3), bit)
-        self.say(f"  {title:<34} {entity:<44} {seen.state:>9} {unit:<4}{late}")
+        self.say(f"  {title:<34} {entity:<44} {_short(seen.state):>9} {unit:<4}{late}")
         return seen
+
+
+def _short(state: str) -> str:
+    """Shorten a number or a moment for a line of text."""
+    try:
+        return f"{float(state):.4g}"
+    except ValueError:
+        return state[11:19] if state[10:11] == "T" else state
 
 
 def _late(seen: Seen, exchanges: list[Exchange], bit: int) -> str:

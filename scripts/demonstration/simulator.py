@@ -51,7 +51,12 @@ class Simulator:
         async with self._session.get(f"{self._url}/exchanges", params={"after": after}) as response:
             response.raise_for_status()
             rows = (await response.json())["exchanges"]
-        return [Exchange(row["number"], row["request"], row["answer"], row["t_last_byte"]) for row in rows]
+        # What the line swallowed has no moment at which it was sent.
+        return [
+            Exchange(row["number"], row["request"], row["answer"], row["t_last_byte"])
+            for row in rows
+            if row["t_last_byte"] is not None
+        ]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> None:
         async with self._session.post(f"{self._url}{path}", json=dict(body)) as response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import math
 import random
 
-from .homeassistant import HomeAssistant, Seen
+from .homeassistant import HomeAssistant, HomeAssistantError, Seen
 from .simulator import Simulator
 
 BUDGET = 0.100
@@ -65,7 +65,10 @@ async def wire_to_state(
         seen = await home_assistant.wait_for(entity, _is("on" if on_battery else "off"), 10)
         bit = "1" if on_battery else "0"
         exchanges = await simulator.exchanges(after=number)
-        first = next(e for e in exchanges if e.status_bits is not None and e.status_bits[UTILITY_FAIL] == bit)
+        told = (e for e in exchanges if e.status_bits is not None and e.status_bits[UTILITY_FAIL] == bit)
+        first = next(told, None)
+        if first is None:
+            raise HomeAssistantError(f"{entity} changed, but no answer on the line has said so")
         number = exchanges[-1].number
         state.append(seen.changed - first.last_byte)
         client.append(seen.arrived - first.last_byte)

@@ -70,6 +70,9 @@ class Quantity:
     precision: int | None = None
     device_class: str | None = None
     state_class: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    """What lies outside is no value at all but a device's way to say that it does not know."""
 
     def coerce(self, value: Value) -> Value:
         """Make the value one of this quantity's type.
@@ -84,9 +87,18 @@ class Quantity:
             case "bool":
                 return value if isinstance(value, bool) else _truth(value)
             case "int":
-                return value if isinstance(value, int) and not isinstance(value, bool) else int(_number(value))
+                number = self._possible(_number(value))
+                return value if isinstance(value, int) else int(number)
             case _:
-                return _number(value)
+                return self._possible(_number(value))
+
+    def _possible(self, number: float) -> float:
+        """Return the number unless nothing can have it: devices say 255 % or 65,535 minutes for what they do not know."""
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if not low <= number <= high:
+            raise ValueError(f"{number:g} {self.unit} is not between {low:g} and {high:g}")
+        return number
 
 
 _TRUTH = {"yes": True, "true": True, "on": True, "enabled": True, "1": True} | {

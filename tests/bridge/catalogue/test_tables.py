@@ -23,6 +23,16 @@ ODD = {
 }
 # Values that are none, by key: what the device or its driver got wrong.
 NO_VALUE = {
+    ("ambient.temperature.high", "221"),
+    ("battery.charge", "120"),
+    ("battery.charge", "255"),
+    ("battery.runtime", "3932100"),
+    ("battery.temperature", "-213"),
+    ("battery.temperature", "-272"),
+    ("battery.temperature", "302.0"),
+    ("battery.temperature", "3022999999999999855"),
+    ("ups.temperature", "255"),
+    ("ups.temperature", "302.0"),
     ("battery.runtime", "64:41"),
     ("outlet.switchable", "2.00"),
     ("outlet.switchable", "3.00"),

@@ -168,7 +168,6 @@ def test_three_phase_power_is_in_watts() -> None:
         ("00011000", "general_fault"),
         ("00001100", "test_in_progress"),
         ("00001010", "shutdown_pending"),
-        ("00001010", "shutdown_imminent"),
         ("00001001", "beeper_enabled"),
         ("00100000", "on_bypass"),
     ],

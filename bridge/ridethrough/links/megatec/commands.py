@@ -33,8 +33,9 @@ class CommandRow:
     confirms: Callable[[Status, Status], bool]
 
 
-def _testing(_before: Status, after: Status) -> bool:
-    return after.bits.testing is True
+def _testing(before: Status, after: Status) -> bool:
+    # A test that was under way already says nothing of a new order.
+    return after.bits.testing is True and before.bits.testing is not True
 
 
 def _not_testing(_before: Status, after: Status) -> bool:
@@ -45,8 +46,10 @@ def _beeper_turned(before: Status, after: Status) -> bool:
     return after.bits.beeper is not None and after.bits.beeper is not before.bits.beeper
 
 
-def _shutting_down(_before: Status, after: Status) -> bool:
-    return after.bits.shutting_down is True or after.output_on is False
+def _shutting_down(before: Status, after: Status) -> bool:
+    # Nor does an earlier countdown: which of the two runs the bit does not tell.
+    begun = after.bits.shutting_down is True and before.bits.shutting_down is not True
+    return begun or (after.output_on is False and before.output_on is not False)
 
 
 def _not_shutting_down(_before: Status, after: Status) -> bool:

@@ -72,7 +72,6 @@ def understand(parsed: Parsed, packs: int = 1) -> Status:
         "general_fault": bits.failed,
         "test_in_progress": bits.testing,
         "shutdown_pending": bits.shutting_down,
-        "shutdown_imminent": bits.shutting_down,
         "beeper_enabled": bits.beeper,
         "output_active": None if output is None else output >= OUTPUT_ON,
         **_regulation(bits, parsed.numbers.get("input.voltage"), output),
