@@ -56,6 +56,8 @@ _EXPECTED = (
     ValueError,
 )
 """What a person can do something about: its message says what."""
+API_RETRY = 10.0
+"""Seconds between two attempts to listen on an address that is not there yet."""
 JOURNAL_PATIENCE = 5.0
 """Seconds that starting and stopping wait for the journal."""
 
@@ -280,38 +282,46 @@ async def _run(options: argparse.Namespace) -> int:
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         outages = {event.device: event.at for event in await store.journal.raised() if event.key == "on_battery"}
+        known = await store.journal.devices()
         runners: list[LinkRunner] = []
         for ups in config.ups:
             device = Device(identities.mint(ups.key), ups.key, "ups", ups.name, parent=bridge.id)
             link = open_link(ups.link, Credentials(ups.username, ups.password), clock, ports)
-            runner = LinkRunner(link, device, site, commands, clock, granted=ups.allow, mint=identities.mint)
+            runner = LinkRunner(
+                link, device, site, commands, clock, granted=ups.allow, mint=identities.mint, known=device.id in known
+            )
             before = (clock.utc() - outages[device.id]).total_seconds() if device.id in outages else 0.0
             site.derive(device.id, ups_derivation(_settings(ups), on_battery_before=before))
             runners.append(runner)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
         supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
-        if config.api.enabled:
-            server = ApiServer(
-                config.api,
-                site,
-                commands,
-                recorder,
-                store.journal,
-                store.tokens,
-                clock,
-                bridge=bridge,
-                version=__version__,
-                data=config.data,
-                traces=_Traces(config, ports),
-            )
-            await server.start()
-            stack.push_async_callback(server.stop)
         for ups, runner in zip(config.ups, runners, strict=True):
             if ups.enabled:
                 supervisor.start(f"The link of {ups.key}", runner.run)
             else:
                 runner.disable()
+        if config.api.enabled:
+            api = await stack.enter_async_context(Supervisor(clock))
+
+            def server() -> ApiServer:
+                return ApiServer(
+                    config.api,
+                    site,
+                    commands,
+                    recorder,
+                    store.journal,
+                    store.tokens,
+                    clock,
+                    bridge=bridge,
+                    version=__version__,
+                    data=config.data,
+                    traces=_Traces(config, ports),
+                )
+
+            decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            api.start("The API", lambda: _serve(server, clock, decided))
+            await decided
         await _record("started", bridge, recorder, clock)
         # What exists now lives as long as the bridge: garbage collection need not look at it again and again.
         gc.collect()
@@ -320,6 +330,32 @@ async def _run(options: argparse.Namespace) -> int:
         await stop.wait()
         await _record("stopped", bridge, recorder, clock)
     return 0
+
+
+async def _serve(make: Callable[[], ApiServer], clock: Clock, decided: asyncio.Future[None]) -> None:
+    """Serve the API until cancelled. After a power failure its address may come later than the bridge: wait for it.
+
+    `decided` is told when it serves or waits, or why it never will.
+    """
+    while True:
+        server = make()
+        try:
+            await server.start()
+        except ApiStartError as error:
+            if not error.may_pass and not decided.done():
+                decided.set_exception(error)
+                return
+            if not decided.done():
+                _LOGGER.warning("%s It is tried again until it works; the bridge does everything else.", error)
+                decided.set_result(None)
+            await clock.sleep(API_RETRY)
+            continue
+        if not decided.done():
+            decided.set_result(None)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
 
 
 def _settings(ups: UpsConfig) -> UpsSettings:

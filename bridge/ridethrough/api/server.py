@@ -37,6 +37,11 @@ HANDSHAKE = 10.0
 class ApiStartError(Exception):
     """The API cannot be served; the message says what to do."""
 
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        """`may_pass`: it may be otherwise in a while without anybody doing anything, as when a network comes up."""
+        super().__init__(message)
+        self.may_pass = may_pass
+
 
 class ApiServer:
     """Serves one site. `start` and `stop` once each."""
@@ -124,7 +129,8 @@ class ApiServer:
             )
         except OSError as error:
             await self.stop()
-            raise ApiStartError(self._reason(error)) from error
+            away = isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, None)
+            raise ApiStartError(self._reason(error), may_pass=away) from error
         self.port = self._listener.sockets[0].getsockname()[1]
         self.fingerprint = None if tls is None else tls.fingerprint
         self._supervisor.start("The broadcast of changes", self._broadcast.run)

@@ -15,6 +15,9 @@ from .base import Conditions, Identity, Link, LinkError, Points
 
 _LOGGER = logging.getLogger(__name__)
 
+GRACE = 30.0
+"""Seconds after the start within which a device that is known may begin to answer before it counts as lost."""
+
 
 class LinkState(StrEnum):
     """States of a connection and their colours (manual M:2398)."""
@@ -44,8 +47,12 @@ class LinkRunner:
         granted: frozenset[str],
         mint: Callable[[str], DeviceId],
         backoff: Backoff | None = None,
+        known: bool = False,
     ) -> None:
-        """`granted` are the command groups the configuration allows; `mint` gives a child's key its identity."""
+        """`granted` are the command groups the configuration allows; `mint` gives a child's key its identity.
+
+        `known` says that the device has been connected before, in an earlier run of the bridge.
+        """
         self._link = link
         self._site = site
         self._commands = commands
@@ -53,6 +60,8 @@ class LinkRunner:
         self._granted = granted
         self._mint = mint
         self._backoff = backoff or Backoff(first=0.5, cap=15.0)
+        self._known = known
+        self._began = clock.monotonic()
         self._device = device.id
         site.put(device)
         self._link_lane = site.lane(device.id, None)
@@ -185,9 +194,11 @@ class LinkRunner:
         known = self._site.conditions(self._device).get("communications_lost")
         waiting = self.state in (LinkState.INITIALISING, LinkState.NEVER_CONNECTED)
         restored = known is not None and known.active and waiting
+        # A device that is new may still be in its box; one that was there before the bridge was started is missed.
+        missed = self._known and waiting and self._clock.monotonic() - self._began >= GRACE
         self._link_lane.post(
             {"link.state": str(self.state)},
-            {"communications_lost": self.state is LinkState.LOST or restored},
+            {"communications_lost": self.state is LinkState.LOST or restored or missed},
         )
 
     def _post_counters(self) -> None:

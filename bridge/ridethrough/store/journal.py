@@ -84,6 +84,12 @@ class Journal:
                 for row in await connection.execute(query)
             ]
 
+    async def devices(self) -> frozenset[DeviceId]:
+        """Return the devices of which there are events: those that have been connected at some time."""
+        query = select(EVENTS.c.device).distinct().where(EVENTS.c.device.is_not(None))
+        async with self._reading() as connection:
+            return frozenset(DeviceId(row.device) for row in await connection.execute(query))
+
     async def close(self) -> None:
         """Wait for writes that are under way."""
         await asyncio.gather(*self._appends, return_exceptions=True)

@@ -214,6 +214,16 @@ def test_two_bridges_cannot_have_one_port_nor_one_store(config: Path, tmp_path: 
     assert (str(port) if shared == "port" else f"Another bridge uses {tmp_path / 'data'} already") in second.stderr
 
 
+def test_an_address_that_is_not_there_yet_keeps_nothing_else_from_running(config: Path, tmp_path: Path) -> None:
+    # An address set aside for documentation: no computer has it.
+    config.write_text(config.read_text().replace("api:\n", "api:\n  listen: 192.0.2.7\n"))
+    log = tmp_path / "bridge.log"
+    with running(log, "run", str(config)) as bridge:
+        wait_until(lambda: "runs: ups-1" in log.read_text(), bridge)
+    assert bridge.returncode == 0
+    assert "192.0.2.7 is no address of this computer. It is tried again" in log.read_text()
+
+
 def test_a_disabled_ups_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write_config(tmp_path, f"megatec:{tmp_path / 'tty'}", more="    enabled: false\n")
     with running(tmp_path / "bridge.log", "run", str(config)) as bridge:

@@ -146,6 +146,25 @@ async def test_device_that_never_answered_is_blue_and_raises_no_alarm(
     assert caplog.messages[-1] == "UPS (ups-1) answers"
 
 
+async def test_device_that_was_there_before_the_bridge_was_started_is_missed(
+    site: Site, link: LineLink, commands: Commands, clock: ManualClock, changes: list[Change]
+) -> None:
+    device = Device(UPS, "ups-1", "ups", "UPS")
+    runner = LinkRunner(link, device, site, commands, clock, granted=frozenset(), mint=DeviceId, known=True)
+    running = asyncio.create_task(runner.run())
+    await on_the_line(link, OSError("no such port"))
+    await clock.advance(5)
+    assert edges(changes) == []
+    for _ in range(5):
+        await on_the_line(link, OSError("no such port"))
+        await clock.advance(20)
+    assert (state(site), edges(changes)) == ("never_connected", [("communications_lost", True)])
+    await on_the_line(link, {"ups.load": 20.0})
+    assert edges(changes)[-1] == ("communications_lost", False)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_lost_connection_is_red_said_once_and_everything_is_lost(
     site: Site,
     link: LineLink,
