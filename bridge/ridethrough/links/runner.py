@@ -18,6 +18,9 @@ _LOGGER = logging.getLogger(__name__)
 GRACE = 30.0
 """Seconds after the start within which a device that is known may begin to answer before it counts as lost."""
 
+SETTLED = 60.0
+"""Seconds of connection after which a link has told everything it can tell."""
+
 
 class LinkState(StrEnum):
     """States of a connection and their colours (manual M:2398)."""
@@ -71,6 +74,7 @@ class LinkRunner:
         self.state = LinkState.INITIALISING
         self._connected_at = 0.0
         self._said_unforeseen = False
+        self._settled = False
         self._post_state()
 
     @property
@@ -112,6 +116,9 @@ class LinkRunner:
     def good(self) -> None:
         """Note that the device answers."""
         if self.state is LinkState.CONNECTED:
+            if not self._settled and self._clock.monotonic() - self._connected_at >= SETTLED:
+                self._settled = True
+                self._site.settle(self._device)
             return
         if self.state is not LinkState.INITIALISING:
             _LOGGER.info("%s answers", self._name)

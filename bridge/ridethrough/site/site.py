@@ -278,6 +278,20 @@ class Site:
                 self._change.edges.append(Edge(device, condition, False, self._clock.utc()))
             self._change.conditions[device, condition] = known
 
+    def settle(self, device: DeviceId) -> None:
+        """End what was restored and no source has mentioned since, now that the sources of the device have spoken.
+
+        Otherwise a condition that only a former link of the device could tell would be raised for ever.
+        """
+        owners, states = self._owners.get(device, {}), self._conditions.get(device, {})
+        stamp = self._clock.utc()
+        with self.transaction():
+            for key in [key for key, state in states.items() if state.active and (key, True) not in owners]:
+                states[key] = ConditionState(False, Quality.LOST, stamp)
+                self._change.conditions[device, key] = states[key]
+                self._change.edges.append(Edge(device, key, False, stamp))
+                self._touched[device] = None
+
     def expire(self) -> float | None:
         """Mark what is older than its deadline as stale, and run the derivations that are due.
 

@@ -165,6 +165,28 @@ async def test_device_that_was_there_before_the_bridge_was_started_is_missed(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_only_a_former_link_could_tell_is_over_when_the_new_one_has_told_everything(
+    site: Site, link: LineLink, commands: Commands, clock: ManualClock, changes: list[Change]
+) -> None:
+    for condition in ("battery_bad", "on_battery"):
+        site.restore(UPS, condition, clock.utc())
+    runner = LinkRunner(
+        link, Device(UPS, "ups-1", "ups", "UPS"), site, commands, clock, granted=frozenset(), mint=DeviceId
+    )
+    running = asyncio.create_task(runner.run())
+    await settle()
+    assert link.report is not None
+    for _ in range(2):
+        link.report.status({"ups.load": 20.0}, {"on_battery": True})
+        assert edges(changes) == []
+        await clock.advance(40)
+    link.report.status({"ups.load": 20.0}, {"on_battery": True})
+    assert edges(changes) == [("battery_bad", False)]
+    assert site.conditions(UPS)["on_battery"].active
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_lost_connection_is_red_said_once_and_everything_is_lost(
     site: Site,
     link: LineLink,
