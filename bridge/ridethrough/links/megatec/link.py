@@ -240,7 +240,11 @@ class Session:
 
     async def _read_details(self, queries: Sequence[Query]) -> float:
         """Ask for details; seconds until it is time to ask again, soon if an answer is still missing."""
-        for query in queries:
+        for number, query in enumerate(queries):
+            if number and self._status is not None:
+                # What a UPS leaves unanswered takes long, and its status must not wait for all of it.
+                async with self._turn:
+                    await self._poll()
             await self._ask_aside(query, details=True)
         self._identify()
         return RETRY if self._open_questions() else DETAILS
