@@ -155,6 +155,12 @@ async def test_raised_are_the_conditions_whose_last_edge_is_raised(journal: Jour
     assert raised == [event for event in await journal.after(0) if event.seq in (4, 7, 8)]
 
 
+async def test_devices_are_those_that_something_happened_to(journal: Journal) -> None:
+    assert await journal.devices() == frozenset()
+    await journal.append([edge("a"), edge("a", device=DeviceId("other")), edge("c", device=None)])
+    assert await journal.devices() == {UPS, "other"}
+
+
 async def test_journal_is_bounded_and_what_is_raised_outlives_it(database: Database) -> None:
     journal = Journal(database, keep=20)
     await journal.append([edge("on_battery")])
