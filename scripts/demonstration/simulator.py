@@ -40,12 +40,6 @@ class Simulator:
         """Let the model's time run this much faster than ours."""
         await self._post("/speed", {"factor": factor})
 
-    async def state(self) -> Mapping[str, Any]:
-        """Ask for the true state of the model."""
-        async with self._session.get(f"{self._url}/state") as response:
-            response.raise_for_status()
-            return dict(await response.json())
-
     async def exchanges(self, after: int = 0) -> list[Exchange]:
         """Ask for what went over the line after exchange number `after`, oldest first."""
         async with self._session.get(f"{self._url}/exchanges", params={"after": after}) as response:

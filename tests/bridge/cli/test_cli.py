@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from ridethrough.cli import main
+from scripts.demonstration.stack import free_port
 
 RIDETHROUGH = [sys.executable, "-m", "ridethrough"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
