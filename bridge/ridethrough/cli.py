@@ -21,7 +21,9 @@ from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
 from ridethrough.links import (
+    LINKS,
     Credentials,
+    LinkContext,
     LinkError,
     LinkRunner,
     LinkUrl,
@@ -43,6 +45,8 @@ _LOGGER = logging.getLogger(__name__)
 DEFAULT_CONFIG = "ridethrough.yaml"
 CONFIG_VARIABLE = "RIDETHROUGH_CONFIG"
 PASSWORD_VARIABLE = "RIDETHROUGH_PASSWORD"
+PRIVACY_VARIABLE = "RIDETHROUGH_PRIVACY_PASSWORD"
+COMMUNITY_VARIABLE = "RIDETHROUGH_COMMUNITY"
 TOKEN_VARIABLE = "RIDETHROUGH_TOKEN"
 _EXPECTED = (
     ApiStartError,
@@ -128,11 +132,14 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--example", action="store_true", help="print a configuration with every setting explained")
 
     child = command("probe", _probe, "connect once to a device and print every point it reads")
-    child.add_argument("url", help="e.g. megatec:/dev/ttyUSB0 or nut://host:3493/ups1")
+    child.add_argument("url", help=f"e.g. {', '.join(kind.example for kind in LINKS.values())}")
     child.add_argument("--json", action="store_true", help="print JSON instead of a table")
     child.add_argument(
-        "--username", help=f"user name, if the device wants one; the password comes from ${PASSWORD_VARIABLE}"
+        "--username",
+        help=f"user name, if the device wants one; the password comes from ${PASSWORD_VARIABLE}, "
+        f"that for encryption with SNMPv3 from ${PRIVACY_VARIABLE}",
     )
+    child.add_argument("--community", help=f"of SNMP v1 and v2c (default: ${COMMUNITY_VARIABLE} or public)")
     child.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="how long to try (default: 15)")
 
     child = command("simulate", _simulate, "simulate a UPS on a pseudo terminal, with outages to order")
@@ -162,15 +169,19 @@ async def _check(options: argparse.Namespace) -> int:
         print(EXAMPLE, end="")
         return 0
     config = _config(options)
-    upses = "1 UPS" if len(config.ups) == 1 else f"{len(config.ups)} UPSes"
-    print(f"{options.config}: no mistakes; {config.name}, {upses}")
+    devices = "1 device" if len(config.devices) == 1 else f"{len(config.devices)} devices"
+    print(f"{options.config}: no mistakes; {config.name}, {devices}")
     return 0
 
 
 async def _probe(options: argparse.Namespace) -> int:
-    clock = SystemClock()
-    credentials = Credentials(options.username, os.environ.get(PASSWORD_VARIABLE))
-    result = await probe(options.url, credentials, clock, SerialPorts(clock), timeout=options.timeout)
+    credentials = Credentials(
+        options.username,
+        os.environ.get(PASSWORD_VARIABLE),
+        options.community or os.environ.get(COMMUNITY_VARIABLE),
+        os.environ.get(PRIVACY_VARIABLE),
+    )
+    result = await probe(options.url, credentials, LinkContext.alone(SystemClock()), timeout=options.timeout)
     print(to_json(result) if options.json else render_table(result))
     return 0
 
@@ -272,6 +283,7 @@ async def _run(options: argparse.Namespace) -> int:
         store = await stack.enter_async_context(Store.open(_store(config), clock))
         stack.enter_context(store.owned())
         site, ports = Site(load_catalogue(), clock), SerialPorts(clock)
+        context = LinkContext(clock, ports, site=site)
         commands = Commands(site)
         identities = store.identities
         bridge = Device(
@@ -284,19 +296,20 @@ async def _run(options: argparse.Namespace) -> int:
         outages = {event.device: event.at for event in await store.journal.raised() if event.key == "on_battery"}
         known = await store.journal.devices()
         runners: list[LinkRunner] = []
-        for ups in config.ups:
-            device = Device(identities.mint(ups.key), ups.key, "ups", ups.name, parent=bridge.id)
-            link = open_link(ups.link, Credentials(ups.username, ups.password), clock, ports)
+        for ups in config.devices:
+            device = Device(identities.mint(ups.key), ups.key, ups.kind, ups.name, parent=bridge.id)
+            link = open_link(ups.link, _credentials(ups), context)
             runner = LinkRunner(
                 link, device, site, commands, clock, granted=ups.allow, mint=identities.mint, known=device.id in known
             )
             before = (clock.utc() - outages[device.id]).total_seconds() if device.id in outages else 0.0
-            site.derive(device.id, ups_derivation(_settings(ups), on_battery_before=before))
+            if ups.kind == "ups":
+                site.derive(device.id, ups_derivation(_settings(ups), on_battery_before=before))
             runners.append(runner)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
         supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
-        for ups, runner in zip(config.ups, runners, strict=True):
+        for ups, runner in zip(config.devices, runners, strict=True):
             if ups.enabled:
                 supervisor.start(f"The link of {ups.key}", runner.run)
             else:
@@ -326,10 +339,16 @@ async def _run(options: argparse.Namespace) -> int:
         # What exists now lives as long as the bridge: garbage collection need not look at it again and again.
         gc.collect()
         gc.freeze()
-        _LOGGER.info("Ridethrough %s runs: %s", __version__, ", ".join(ups.key for ups in config.ups) or "no UPS yet")
+        _LOGGER.info(
+            "Ridethrough %s runs: %s", __version__, ", ".join(ups.key for ups in config.devices) or "no devices yet"
+        )
         await stop.wait()
         await _record("stopped", bridge, recorder, clock)
     return 0
+
+
+def _credentials(ups: UpsConfig) -> Credentials:
+    return Credentials(ups.username, ups.password, ups.community, ups.privacy_password)
 
 
 async def _serve(make: Callable[[], ApiServer], clock: Clock, decided: asyncio.Future[None]) -> None:
@@ -375,7 +394,7 @@ class _Traces:
     """Finds the line of a device by the device's key."""
 
     def __init__(self, config: BridgeConfig, ports: SerialPorts) -> None:
-        self._paths = {ups.key: LinkUrl.parse(ups.link).path for ups in config.ups}
+        self._paths = {ups.key: LinkUrl.parse(ups.link).path for ups in config.devices}
         self._ports = ports
 
     def trace(self, device: str) -> AbstractContextManager[Subscription] | None:

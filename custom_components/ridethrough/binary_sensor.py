@@ -26,8 +26,8 @@ async def async_setup_entry(
 
 def _binary_sensors(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactory]]:
     for key in bridge.mirror.conditions(device.id):
-        if (row := bridge.catalogue.condition(device.kind, key)) is not None:
-            yield key, partial(ConditionBinarySensor, bridge, device, row)
+        if (known := bridge.catalogue.condition(device.kind, key)) is not None:
+            yield key, partial(ConditionBinarySensor, bridge, device, key, *known)
     for key, reading in bridge.mirror.points(device.id).items():
         if reading.quality is Quality.UNSUPPORTED:
             continue
@@ -38,10 +38,13 @@ def _binary_sensors(bridge: Bridge, device: Device) -> Iterator[tuple[str, Entit
 class ConditionBinarySensor(ConditionEntity, BinarySensorEntity):
     """One condition."""
 
-    def __init__(self, bridge: Bridge, device: Device, row: ConditionType) -> None:
+    def __init__(
+        self, bridge: Bridge, device: Device, condition: str, row: ConditionType, placeholders: Mapping[str, str]
+    ) -> None:
         """Describe the binary sensor as the catalogue does."""
-        super().__init__(bridge, device, row.key, row.key)
+        super().__init__(bridge, device, condition, condition)
         self._attr_translation_key = row.translation_key
+        self._attr_translation_placeholders = placeholders
         self._attr_entity_category = row.category
         self._attr_entity_registry_enabled_default = row.enabled
         if row.device_class is not None:

@@ -39,12 +39,13 @@ class PointType:
 
 @dataclass(frozen=True, slots=True)
 class ConditionType:
-    """Something that is or is not so for a kind of device."""
+    """Something that is or is not so for a kind of device; `key` may have placeholders: `threshold.{name}.alarm`."""
 
     key: str
     kinds: frozenset[str]
     severity: Severity
     translation_key: str
+    placeholders: Mapping[str, tuple[str, ...]]
     device_class: str | None
     category: EntityCategory | None
     enabled: bool
@@ -102,13 +103,14 @@ class Catalogue:
         self._templates: list[tuple[re.Pattern[str], PointType]] = []
         for point in map(_point, raw["points"]):
             if "{" in point.key:
-                self._templates.append((_pattern(point), point))
+                self._templates.append((_pattern(point.key, point.placeholders), point))
             else:
                 self._points |= {(kind, point.key): point for kind in point.kinds}
         conditions = [_condition(row) for row in raw["conditions"]]
         commands = [_command(row) for row in raw["commands"]]
         self._switches = [_switch(row) for row in raw["switches"]]
         self._conditions = {(kind, row.key): row for row in conditions for kind in row.kinds}
+        self._condition_templates = [(_pattern(row.key, row.placeholders), row) for row in conditions if "{" in row.key]
         self._commands = {(kind, row.key): row for row in commands for kind in row.kinds}
 
     def point(self, kind: str, key: str) -> tuple[PointType, Mapping[str, str]] | None:
@@ -120,9 +122,14 @@ class Catalogue:
                 return point, found.groupdict()
         return None
 
-    def condition(self, kind: str, key: str) -> ConditionType | None:
-        """Return the type of a condition, or None."""
-        return self._conditions.get((kind, key))
+    def condition(self, kind: str, key: str) -> tuple[ConditionType, Mapping[str, str]] | None:
+        """Return the type of a condition and what its placeholders stand for, or None."""
+        if (plain := self._conditions.get((kind, key))) is not None:
+            return plain, {}
+        for pattern, row in self._condition_templates:
+            if kind in row.kinds and (found := pattern.fullmatch(key)):
+                return row, found.groupdict()
+        return None
 
     def conditions(self, kind: str) -> list[ConditionType]:
         """All conditions of a kind of device, in the catalogue's order."""
@@ -143,14 +150,14 @@ def load_catalogue() -> Catalogue:
     return Catalogue(json_loads(FILE.read_bytes()))  # type: ignore[arg-type]  # our own file: an object
 
 
-def _pattern(point: PointType) -> re.Pattern[str]:
+def _pattern(key: str, placeholders: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
     def group(part: str) -> str:
         if not part.startswith("{"):
             return re.escape(part)
-        choices = point.placeholders.get(part[1:-1], ())
+        choices = placeholders.get(part[1:-1], ())
         return f"(?P<{part[1:-1]}>{'|'.join(map(re.escape, choices)) if choices else '.+'})"
 
-    return re.compile("".join(map(group, re.split(r"(\{\w+\})", point.key))))
+    return re.compile("".join(map(group, re.split(r"(\{\w+\})", key))))
 
 
 def _point(row: Mapping[str, Any]) -> PointType:
@@ -158,7 +165,7 @@ def _point(row: Mapping[str, Any]) -> PointType:
         key=row["key"],
         kinds=frozenset(row["kinds"]),
         translation_key=row["translation_key"],
-        placeholders={name: tuple(choices) for name, choices in (row["placeholders"] or {}).items()},
+        placeholders=_placeholders(row),
         unit=row["unit"] or None,
         type=row["type"],
         precision=row["precision"],
@@ -170,12 +177,17 @@ def _point(row: Mapping[str, Any]) -> PointType:
     )
 
 
+def _placeholders(row: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    return {name: tuple(choices) for name, choices in (row["placeholders"] or {}).items()}
+
+
 def _condition(row: Mapping[str, Any]) -> ConditionType:
     return ConditionType(
         key=row["key"],
         kinds=frozenset(row["kinds"]),
         severity=Severity(row["severity"]),
         translation_key=row["translation_key"],
+        placeholders=_placeholders(row),
         device_class=row["device_class"],
         category=CATEGORIES[row["category"]],
         enabled=row["enabled"],

@@ -40,8 +40,8 @@ def event_type(bridge: Bridge, kind: str, event: Event) -> str:
     """Say what an event is called: the condition and its edge, else what it is about."""
     if event.kind in (EventKind.COMMAND, EventKind.SYSTEM):
         return event.kind
-    row = bridge.catalogue.condition(kind, event.key) if event.kind == EventKind.CONDITION else None
-    return f"{row.translation_key}_{event.edge}" if row is not None and event.edge in EDGES else OTHER
+    found = bridge.catalogue.condition(kind, event.key) if event.kind == EventKind.CONDITION else None
+    return f"{found[0].translation_key}_{event.edge}" if found is not None and event.edge in EDGES else OTHER
 
 
 async def async_setup_entry(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import json
+import re
 from typing import Any
 
 from ridethrough.catalogue import Catalogue, CommandType, ConditionType, Point, SwitchType, slug
@@ -105,11 +106,16 @@ def dump_table(tree: Tree) -> str:
 
 def _event_types(catalogue: Catalogue, locale: Locale) -> Tree:
     names = {
-        f"{slug(condition.key)}_{edge}": text.format(name=locale.conditions[condition.key])
+        f"{slug(condition.key)}_{edge}": text.format(name=_plain(locale.conditions[condition.key]))
         for condition in catalogue.conditions
         for edge, text in EDGES[locale.language].items()
     }
     return {"event_type": {"state": names}}
+
+
+def _plain(name: str) -> str:
+    """Take the placeholders out of a name: an event type has none, the event's attributes say which it was."""
+    return re.sub(r"\s*\{\w+\}", "", name).strip()
 
 
 def _put(place: Tree, key: str, names: Tree) -> None:
@@ -140,6 +146,7 @@ def _condition(row: ConditionType) -> Mapping[str, object]:
         "kinds": sorted(row.kinds),
         "severity": str(row.severity),
         "translation_key": slug(row.key),
+        "placeholders": {name: list(values) for name, values in row.template.placeholders.items()} or None,
         "device_class": row.device_class,
         "category": str(row.category),
         "enabled": row.enabled,

@@ -1,6 +1,6 @@
 """What the catalogue is made of: kinds, quantities, points, conditions and commands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -237,12 +237,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class ConditionType:
-    """Something that is or is not so for a kind of device."""
+    """Something that is or is not so for a kind of device; its key may have placeholders: `threshold.{name}.alarm`."""
 
     key: str
     kinds: frozenset[str]
     severity: Severity
     name: str
+    template: Template
+    """The key, to match with."""
     category: Category = Category.PRIMARY
     enabled: bool = True
     device_class: str | None = None
@@ -351,6 +353,8 @@ class Catalogue:
                 if not known or (kind, switch.condition) not in self._conditions:
                     raise CatalogueError(f"The switch {switch.key} of {kind} names what does not exist.")
         self._found: dict[tuple[str, str], Point | None] = {}
+        self._found_conditions: dict[tuple[str, str], ConditionType | None] = {}
+        self._condition_templates = [row for row in conditions if not row.template.plain]
 
     def _enter[T](self, what: str, table: dict[tuple[str, str], T], kind: str, key: str, row: T) -> None:
         self.kind(kind)
@@ -371,17 +375,18 @@ class Catalogue:
         plain = self._plain.get((kind, key))
         if plain is not None:
             return plain
-        if (kind, key) not in self._found:
-            if len(self._found) >= 4096:
-                self._found.clear()
-            self._found[kind, key] = next(
-                (point for point in self._templates.get(kind, ()) if point.key.match(key) is not None), None
-            )
-        return self._found[kind, key]
+        templates = (point for point in self._templates.get(kind, ()) if point.key.match(key) is not None)
+        return _remembered(self._found, (kind, key), templates)
 
     def condition(self, kind: str, key: str) -> ConditionType | None:
-        """Find the condition `key` of a kind of device, or None."""
-        return self._conditions.get((kind, key))
+        """Find the condition `key` of a kind of device, or None; templates as with points."""
+        plain = self._conditions.get((kind, key))
+        if plain is not None:
+            return plain
+        templates = (
+            row for row in self._condition_templates if kind in row.kinds and row.template.match(key) is not None
+        )
+        return _remembered(self._found_conditions, (kind, key), templates)
 
     def command(self, kind: str, key: str) -> CommandType | None:
         """Find the command `key` of a kind of device, or None."""
@@ -390,3 +395,12 @@ class Catalogue:
     def commands_of(self, kind: str) -> tuple[CommandType, ...]:
         """All commands of a kind of device."""
         return tuple(row for row in self.commands if kind in row.kinds)
+
+
+def _remembered[T](found: dict[tuple[str, str], T | None], key: tuple[str, str], search: Iterator[T]) -> T | None:
+    """Return the first of `search`, or what it was the last time; devices could make up keys without end."""
+    if key not in found:
+        if len(found) >= 4096:
+            found.clear()
+        found[key] = next(search, None)
+    return found[key]

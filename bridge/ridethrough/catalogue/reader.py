@@ -86,6 +86,7 @@ def _condition(row: dict[str, str]) -> ConditionType:
         kinds=_kinds(row),
         severity=Severity(row["severity"]),
         name=row["name"],
+        template=Template(row["key"], PLACEHOLDERS),
         category=Category(row["category"]),
         enabled=row["enabled"] == "yes",
         device_class=row["device_class"] or None,

@@ -2,7 +2,7 @@
 
 from .errors import ConfigError, Problem
 from .loader import EXAMPLE, load
-from .model import ApiConfig, BridgeConfig, TlsConfig, UpsConfig
+from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
 from .schema import LinkCheck
 
 __all__ = [
@@ -10,9 +10,13 @@ __all__ = [
     "ApiConfig",
     "BridgeConfig",
     "ConfigError",
+    "Limits",
     "LinkCheck",
+    "PipeConfig",
     "Problem",
+    "ThresholdConfig",
     "TlsConfig",
+    "TrapConfig",
     "UpsConfig",
     "load",
 ]

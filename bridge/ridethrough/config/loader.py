@@ -51,13 +51,14 @@ def _where(path: tuple[str | int, ...]) -> str:
 
 def _note_duplicates(document: Document) -> None:
     """Two devices with one identity would be one; say so even when something else is wrong with them."""
-    entries = document.tree.get(Key.UPS) if isinstance(document.tree, dict) else None
     first: dict[str, int] = {}
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        key = entry.get(Key.ID) if isinstance(entry, dict) else None
-        if not isinstance(key, str):
-            continue
-        line = document.line((Key.UPS, index, Key.ID))
-        if key in first:
-            document.problem(line, f"ups.id: {key} is taken by the UPS of line {first[key]}")
-        first.setdefault(key, line)
+    for section in (Key.UPS, Key.TRANSFER_SWITCHES):
+        entries = document.tree.get(section) if isinstance(document.tree, dict) else None
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            key = entry.get(Key.ID) if isinstance(entry, dict) else None
+            if not isinstance(key, str):
+                continue
+            line = document.line((section, index, Key.ID))
+            if key in first:
+                document.problem(line, f"{section}.id: {key} is taken by the device of line {first[key]}")
+            first.setdefault(key, line)

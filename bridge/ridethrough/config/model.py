@@ -1,7 +1,9 @@
 """What a configuration file says, checked and typed."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +23,72 @@ class ApiConfig:
     port: int = 8480
     tls: TlsConfig | None = None
     zeroconf: bool = False
+    configure: bool = False
+    """Whether clients with a token of the role admin may add, change and remove devices in this file."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrapConfig:
+    """Where SNMP traps and informs are heard; off until there is such a section (DESIGN §4.7)."""
+
+    listen: str = "127.0.0.1"
+    port: int = 162
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a threshold compares with; None for a side or a level that is not watched."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdConfig:
+    """A limit of a person's own on a numeric point (manual M:2787): conditions `threshold.<id>.warning` and `.alarm`."""
+
+    key: str
+    """`id:` in the file; the point's key unless given."""
+    point: str
+    """Key of the catalogue's point."""
+    warning: Limits | None = None
+    alarm: Limits | None = None
+    hysteresis: float = 0.0
+    """How far within the limit a value must come back, in the point's unit."""
+    hold: float = 0.0
+    """Seconds that a value must be beyond the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipeConfig:
+    """The raw serial line of a UPS, served to another manager (manual M:2218)."""
+
+    port: str
+    """The serial port that the other manager is connected to."""
+    allow: frozenset[str] = frozenset()
+    """Command groups that manager may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpsConfig:
-    """One UPS (manual M:2234)."""
+    """One UPS, or one transfer switch (manual M:2234)."""
 
     key: str
     """`id:` in the file; the UPS's identity."""
     name: str
     link: str
     """A link URL, e.g. `megatec:/dev/ttyUSB0?baud=2400` or `nut://host:3493/ups1`."""
+    kind: Literal["ups", "transfer_switch"] = "ups"
+    """Which list of the file it stands in."""
     enabled: bool = True
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    community: str | None = field(default=None, repr=False)
+    """SNMP v1 and v2c."""
+    privacy_password: str | None = field(default=None, repr=False)
+    """SNMPv3 encryption."""
+    model: str | None = None
+    """Name of a model profile, whose recommended values hold where none are given (manual M:2239)."""
     power: float | None = None
     """Rated apparent power, VA."""
     load: float | None = None
@@ -43,8 +97,17 @@ class UpsConfig:
     """Minutes on battery at full load with full batteries."""
     recharge_time: float | None = None
     """Hours to charge empty batteries."""
+    battery_installed: date | None = None
+    battery_too_old_after: int | None = None
+    """Months of 30 days after the installation (manual M:2283)."""
+    battery_health_level: float | None = None
+    """Percent by which the battery voltage may drop in a battery test, 5–30 (manual M:2300)."""
+    system_shutdown_time: float | None = None
+    """Seconds of runtime left at which `system_shutdown` is raised (manual M:2288)."""
+    thresholds: tuple[ThresholdConfig, ...] = ()
+    pipe: PipeConfig | None = None
     allow: frozenset[str] = frozenset()
-    """Command groups granted: test, beeper, shutdown, load, bypass, outlet, settings."""
+    """Command groups granted, e.g. test, beeper, shutdown, load, bypass, outlet, settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +119,10 @@ class BridgeConfig:
     """The folder of the store, certificates and saved traces."""
     api: ApiConfig
     ups: tuple[UpsConfig, ...]
+    transfer_switches: tuple[UpsConfig, ...] = ()
+    traps: TrapConfig | None = None
+
+    @property
+    def devices(self) -> tuple[UpsConfig, ...]:
+        """All that have a link of their own."""
+        return self.ups + self.transfer_switches

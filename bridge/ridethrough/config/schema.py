@@ -5,19 +5,21 @@ permitted. All problems of a file are found in one pass.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 import ipaddress
+import math
 from pathlib import Path
 import re
-from typing import Any
+from typing import Any, Literal
 
 import voluptuous as vol
 
 from ridethrough.catalogue import load_catalogue
 
 from .document import Secret, Tree
-from .model import ApiConfig, BridgeConfig, TlsConfig, UpsConfig
-from .units import APPARENT_POWER, HOLD_TIME, RECHARGE_TIME, Measure
+from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
+from .units import APPARENT_POWER, BATTERY_LIFE, HEALTH_LEVEL, HOLD, HOLD_TIME, RECHARGE_TIME, SHUTDOWN_TIME, Measure
 
 type LinkCheck = Callable[[str], object]
 """Raises ValueError, with a sentence for people, when a link's URL is wrong; the caller knows the schemes."""
@@ -31,25 +33,45 @@ _YES, _NO = ("yes", "true", "on"), ("no", "false", "off")
 class Key:
     """The words that are keys of the file."""
 
+    ABOVE = "above"
+    ALARM = "alarm"
     ALLOW = "allow"
     API = "api"
+    BATTERY_HEALTH_LEVEL = "battery_health_level"
+    BATTERY_INSTALLED = "battery_installed"
+    BATTERY_TOO_OLD_AFTER = "battery_too_old_after"
+    BELOW = "below"
     CERTIFICATE = "certificate"
+    COMMUNITY = "community"
+    CONFIGURE = "configure"
     DATA = "data"
     ENABLED = "enabled"
+    HOLD = "hold"
     HOLD_TIME = "hold_time"
+    HYSTERESIS = "hysteresis"
     ID = "id"
     KEY = "key"
     LINK = "link"
     LISTEN = "listen"
     LOAD = "load"
+    MODEL = "model"
     NAME = "name"
+    OUTSIDE = "outside"
     PASSWORD = "password"
+    PIPE = "pipe"
+    POINT = "point"
     PORT = "port"
     POWER = "power"
+    PRIVACY_PASSWORD = "privacy_password"
     RECHARGE_TIME = "recharge_time"
+    SYSTEM_SHUTDOWN_TIME = "system_shutdown_time"
+    THRESHOLDS = "thresholds"
     TLS = "tls"
+    TRANSFER_SWITCHES = "transfer_switches"
+    TRAPS = "traps"
     UPS = "ups"
     USERNAME = "username"
+    WARNING = "warning"
     ZEROCONF = "zeroconf"
 
 
@@ -89,43 +111,142 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.PORT): port,
             vol.Optional(Key.TLS): tls,
             vol.Optional(Key.ZEROCONF): boolean,
+            vol.Optional(Key.CONFIGURE): boolean,
         },
         lambda values: ApiConfig(**values),
     )
+    traps = section(
+        {vol.Optional(Key.LISTEN): address, vol.Optional(Key.PORT): port}, lambda values: TrapConfig(**values)
+    )
+    pipe = section({vol.Required(Key.PORT): text, vol.Optional(Key.ALLOW): groups}, lambda values: PipeConfig(**values))
+    device = {
+        vol.Required(Key.ID): slug,
+        vol.Optional(Key.NAME): text,
+        vol.Required(Key.LINK): a_link,
+        vol.Optional(Key.ENABLED): boolean,
+        vol.Optional(Key.USERNAME): text,
+        vol.Optional(Key.PASSWORD): password,
+        vol.Optional(Key.COMMUNITY): password,
+        vol.Optional(Key.PRIVACY_PASSWORD): password,
+        vol.Optional(Key.POWER): measure(APPARENT_POWER),
+        vol.Optional(Key.THRESHOLDS): each(threshold),
+        vol.Optional(Key.ALLOW): groups,
+    }
     ups = section(
-        {
-            vol.Required(Key.ID): slug,
-            vol.Optional(Key.NAME): text,
-            vol.Required(Key.LINK): a_link,
-            vol.Optional(Key.ENABLED): boolean,
-            vol.Optional(Key.USERNAME): text,
-            vol.Optional(Key.PASSWORD): password,
-            vol.Optional(Key.POWER): measure(APPARENT_POWER),
+        device
+        | {
+            vol.Optional(Key.MODEL): slug,
             vol.Optional(Key.LOAD): measure(APPARENT_POWER),
             vol.Optional(Key.HOLD_TIME): measure(HOLD_TIME),
             vol.Optional(Key.RECHARGE_TIME): measure(RECHARGE_TIME),
-            vol.Optional(Key.ALLOW): groups,
+            vol.Optional(Key.BATTERY_INSTALLED): day,
+            vol.Optional(Key.BATTERY_TOO_OLD_AFTER): measure(BATTERY_LIFE),
+            vol.Optional(Key.BATTERY_HEALTH_LEVEL): measure(HEALTH_LEVEL),
+            vol.Optional(Key.SYSTEM_SHUTDOWN_TIME): measure(SHUTDOWN_TIME),
+            vol.Optional(Key.PIPE): pipe,
         },
-        _ups,
+        lambda values: _device("ups", values),
     )
+    transfer_switch = section(device, lambda values: _device("transfer_switch", values))
     return section(
         {
             vol.Optional(Key.NAME, default="Ridethrough"): text,
             vol.Optional(Key.DATA, default="data"): a_path,
             vol.Optional(Key.API, default=dict): api,
-            vol.Required(Key.UPS): each(ups),
+            vol.Optional(Key.TRAPS): traps,
+            vol.Optional(Key.UPS, default=list): each(ups),
+            vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
         },
         lambda values: BridgeConfig(**values),
     )
 
 
-def _ups(values: dict[str, Any]) -> UpsConfig:
+def _device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> UpsConfig:
     values["key"] = values.pop(Key.ID)
     values.setdefault("name", values["key"])
-    config = UpsConfig(**values)
+    if Key.BATTERY_TOO_OLD_AFTER in values:
+        values[Key.BATTERY_TOO_OLD_AFTER] = round(values[Key.BATTERY_TOO_OLD_AFTER])
+    config = UpsConfig(kind=kind, **values)
     if config.load is not None and config.power is not None and config.load > config.power:
         raise vol.Invalid(f"must not exceed power, {config.power:g} VA", path=[Key.LOAD])
+    keys = [one.key for one in config.thresholds]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise vol.Invalid(f"{key} stands twice; give one of them an id", path=[Key.THRESHOLDS, index])
     return config
+
+
+def threshold(value: Tree) -> ThresholdConfig:
+    """Check one threshold: a point, exactly one of outside, below and above, each with warning, alarm or both."""
+    return section(
+        {
+            vol.Optional(Key.ID): slug,
+            vol.Required(Key.POINT): text,
+            vol.Optional(Key.OUTSIDE): levels(span),
+            vol.Optional(Key.BELOW): levels(lambda item: Limits(low=number(item))),
+            vol.Optional(Key.ABOVE): levels(lambda item: Limits(high=number(item))),
+            vol.Optional(Key.HYSTERESIS): distance,
+            vol.Optional(Key.HOLD): measure(HOLD),
+        },
+        _threshold,
+    )(value)
+
+
+def _threshold(values: dict[str, Any]) -> ThresholdConfig:
+    given = [word for word in (Key.OUTSIDE, Key.BELOW, Key.ABOVE) if word in values]
+    if len(given) != 1:
+        raise vol.Invalid("must have exactly one of outside, below and above")
+    values |= values.pop(given[0])
+    values["key"] = values.pop(Key.ID, values[Key.POINT])
+    return ThresholdConfig(**values)
+
+
+def levels(check: Callable[[Tree], Limits]) -> Callable[[Tree], dict[str, Limits]]:
+    """Check `{warning: …, alarm: …}`, of which at least one."""
+
+    def at_least_one(values: dict[str, Any]) -> dict[str, Limits]:
+        if not values:
+            raise vol.Invalid("must have warning, alarm or both")
+        return values
+
+    return section({vol.Optional(Key.WARNING): check, vol.Optional(Key.ALARM): check}, at_least_one)
+
+
+def span(value: Tree) -> Limits:
+    """Check `[low, high]`."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise vol.Invalid(f"must be two numbers, as in [10, 34], not {show(value)}")
+    low, high = (number(item) for item in value)
+    if low >= high:
+        raise vol.Invalid(f"must be the lower number first, not {low:g} and {high:g}")
+    return Limits(low, high)
+
+
+def number(value: Tree) -> float:
+    """Check a plain number."""
+    try:
+        found = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise vol.Invalid(f"must be a number, not {show(value)}")
+    return found
+
+
+def distance(value: Tree) -> float:
+    """Check a number that is not negative."""
+    found = number(value)
+    if found < 0:
+        raise vol.Invalid("must not be negative")
+    return found
+
+
+def day(value: Tree) -> date:
+    """Check a date."""
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise vol.Invalid(f"must be a date such as 2026-11-21, not {show(value)}") from None
 
 
 # Shapes

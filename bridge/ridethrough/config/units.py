@@ -47,3 +47,11 @@ HOLD_TIME = Measure({"min": 1.0, "h": 60.0, "s": 1.0 / 60.0}, 0.1, 10_000.0)
 """Minutes at full load (manual M:2272)."""
 RECHARGE_TIME = Measure({"h": 1.0, "min": 1.0 / 60.0, "d": 24.0}, 0.1, 1_000.0)
 """Hours."""
+BATTERY_LIFE = Measure({"months": 1.0, "month": 1.0, "years": 12.0, "year": 12.0}, 1.0, 360.0)
+"""Months until batteries count as too old (manual M:2283)."""
+HEALTH_LEVEL = Measure({"percent": 1.0}, 5.0, 30.0)
+"""Percent by which the battery voltage may drop in a test (manual M:2300)."""
+SHUTDOWN_TIME = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 1.0, 86_400.0)
+"""Seconds of runtime left."""
+HOLD = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 0.0, 86_400.0)
+"""Seconds that a value must be beyond a threshold."""

@@ -1,6 +1,7 @@
 """One module per field protocol, and the owner of each port."""
 
 from .base import Credentials, Link, LinkError, LinkUrl
+from .context import LinkContext
 from .port import SerialPorts
 from .runner import LinkRunner, LinkState
 from .schemes import LINKS, check_link, open_link
@@ -10,6 +11,7 @@ __all__ = [
     "LINKS",
     "Credentials",
     "Link",
+    "LinkContext",
     "LinkError",
     "LinkRunner",
     "LinkState",

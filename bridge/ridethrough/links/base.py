@@ -3,10 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from ridethrough.site import CommandError, CommandResult, Value
+
+from .option import Option
+
+if TYPE_CHECKING:
+    from .context import LinkContext
 
 type Points = Mapping[str, Value | None]
 type Conditions = Mapping[str, bool]
@@ -50,6 +56,31 @@ class Credentials:
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    """Also the authentication passphrase of an SNMPv3 user."""
+    community: str | None = field(default=None, repr=False)
+    """SNMP v1 and v2c."""
+    privacy_password: str | None = field(default=None, repr=False)
+    """The encryption passphrase of an SNMPv3 user."""
+
+
+class Reach(StrEnum):
+    """How a link reaches its equipment; decides what a person is asked for."""
+
+    SERIAL = "serial"
+    """A serial port: `scheme:/dev/ttyUSB0`."""
+    HOST = "host"
+    """A host, perhaps a port and a path: `scheme://host:port/path`."""
+    EITHER = "either"
+    """One or the other."""
+
+
+class Secret(StrEnum):
+    """The credentials a link may ask for: fields of `Credentials`, keys of the configuration."""
+
+    USERNAME = "username"
+    PASSWORD = "password"
+    COMMUNITY = "community"
+    PRIVACY_PASSWORD = "privacy_password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +135,25 @@ class Link(ABC):
 
     scheme: ClassVar[str]
     """The scheme of its URLs."""
+    title: ClassVar[str]
+    """What the protocol is called, in English."""
     example: ClassVar[str]
     """A URL to show in messages and help."""
+    reach: ClassVar[Reach]
+    port: ClassVar[int | None] = None
+    """The port of a host that holds when the URL names none."""
+    options: ClassVar[tuple[Option, ...]] = ()
+    """What may follow the question mark of its URLs."""
+    secrets: ClassVar[tuple[Secret, ...]] = ()
+    """The credentials it can use."""
     deadline: float = 5.0
     """Seconds after which an unconfirmed status value is stale."""
     slow_deadline: float = 600.0
     """The same for details."""
+
+    @abstractmethod
+    def __init__(self, url: LinkUrl, credentials: Credentials, context: LinkContext) -> None:
+        """Read the URL's options; nothing is opened yet. Raises ValueError with a sentence when one is wrong."""
 
     @abstractmethod
     async def run(self, report: Report) -> None:
@@ -131,6 +175,13 @@ class Link(ABC):
         For links that are told only what holds: they could not say otherwise that it is over.
         """
 
+    def pipe(self, path: str, granted: frozenset[str]) -> None:
+        """Serve the raw line of the equipment to another manager on the serial port `path` from now on.
+
+        `granted` are the command groups that manager may use. Raises ValueError where there is no line to share.
+        """
+        raise ValueError(f"A {self.scheme} link has no serial line that another manager could share.")
+
     def raw(self) -> tuple[RawValue, ...]:
         """Give what the last poll has read in the equipment's own words; empty where the protocol has no names."""
         return ()
@@ -147,5 +198,7 @@ __all__ = [
     "LinkUrl",
     "Points",
     "RawValue",
+    "Reach",
     "Report",
+    "Secret",
 ]

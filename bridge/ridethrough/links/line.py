@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import serial
 
+from .option import choice
+
 
 @dataclass(frozen=True, slots=True)
 class LineSettings:
@@ -37,6 +39,16 @@ CHOICES: Mapping[str, Mapping[str, int | str | bool]] = {
     "rts": {"on": True, "off": False},
 }
 """The options of a link URL that set the line, and what each may be."""
+
+
+LINE_OPTIONS = (
+    choice("baud", "characters' bits per second", CHOICES["baud"], "2400"),
+    choice("parity", "the parity bit", CHOICES["parity"], "none"),
+    choice("stop", "stop bits", CHOICES["stop"], "1"),
+    choice("dtr", "the DTR line, which supplies many interface cables", CHOICES["dtr"], "on"),
+    choice("rts", "the RTS line", CHOICES["rts"], "off"),
+)
+"""The same for people, with Megatec's defaults."""
 
 
 def line_settings(options: Mapping[str, str], defaults: LineSettings | None = None) -> LineSettings:

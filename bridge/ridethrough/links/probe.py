@@ -11,7 +11,7 @@ from ridethrough.clock import Clock
 from ridethrough.site import Value
 
 from .base import Conditions, Credentials, Identity, Link, LinkError, Points, RawValue
-from .port import SerialPorts
+from .context import LinkContext
 from .schemes import open_link
 
 PATIENCE = 20.0
@@ -64,20 +64,13 @@ class ProbeResult:
     """False when the device did not get to the end of what it says in time."""
 
 
-async def probe(
-    url: str, credentials: Credentials, clock: Clock, ports: SerialPorts | None = None, *, timeout: float = PATIENCE
-) -> ProbeResult:
-    """Read a device once, by the URL of its link; `ports` are the owner's of the serial ports, if there is one already.
+async def probe(url: str, credentials: Credentials, context: LinkContext, *, timeout: float = PATIENCE) -> ProbeResult:
+    """Read a device once, by the URL of its link.
 
     Raises ValueError when the URL is wrong, LinkError or OSError when the device cannot be reached or understood
     within `timeout` seconds; each with a sentence.
     """
-    owner = SerialPorts(clock) if ports is None else ports
-    try:
-        return await probe_link(open_link(url, credentials, clock, owner), url, clock, timeout=timeout)
-    finally:
-        if ports is None:
-            await owner.close()
+    return await probe_link(open_link(url, credentials, context), url, context.clock, timeout=timeout)
 
 
 async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PATIENCE) -> ProbeResult:

@@ -37,7 +37,7 @@ def point(key: str, **more: object) -> Point:
 
 
 def condition(key: str = "on_battery") -> ConditionType:
-    return ConditionType(key, UPS, Severity.WARNING, key)
+    return ConditionType(key, UPS, Severity.WARNING, key, Template(key))
 
 
 def command(key: str = "load.on", *arguments: Argument) -> CommandType:

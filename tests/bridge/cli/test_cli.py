@@ -94,7 +94,7 @@ def token(config: Path, role: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_check_praises_a_file_without_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_config(tmp_path, "megatec:/dev/ttyUSB0")
     assert main(["check", str(path)]) == 0
-    assert "no mistakes; Here, 1 UPS" in capsys.readouterr().out
+    assert "no mistakes; Here, 1 device" in capsys.readouterr().out
 
 
 def test_check_names_file_line_and_what_is_permitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def point(key: str, *kinds: str) -> Point:
 
 
 def condition(*kinds: str) -> ConditionType:
-    return ConditionType("on_battery", frozenset(kinds), Severity.WARNING, "On battery")
+    return ConditionType("on_battery", frozenset(kinds), Severity.WARNING, "On battery", Template("on_battery"))
 
 
 def command(*kinds: str) -> CommandType:

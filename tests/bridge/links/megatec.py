@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkUrl
+from ridethrough.links.context import LinkContext
 from ridethrough.links.megatec import MegatecLink
 from ridethrough.links.port import SerialPorts
 
@@ -24,7 +25,7 @@ def megatec(peer: SerialPeer, ports: SerialPorts, **options: str) -> MegatecLink
 def detecting(peer: SerialPeer, ports: SerialPorts, **options: str) -> MegatecLink:
     """Make a link that finds out which dialect is spoken."""
     url = LinkUrl("megatec", path=peer.path, options={"patience": str(PATIENCE), "baud": "115200", **options})
-    return MegatecLink(url, Credentials(), SystemClock(), ports)
+    return MegatecLink(url, Credentials(), LinkContext(SystemClock(), ports))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import pytest
 
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkError
+from ridethrough.links.context import LinkContext
 from ridethrough.links.megatec import MegatecLink, link as link_module
 from ridethrough.links.port import SerialPorts
 from ridethrough.links.schemes import open_link
@@ -258,7 +259,9 @@ async def test_an_unplugged_ups_is_lost_at_once(peer: SerialPeer, ports: SerialP
 
 
 def test_the_url_says_everything(ports: SerialPorts) -> None:
-    link = open_link("megatec:/dev/serial/by-id/usb-0?baud=9600&dialect=mecer", Credentials(), SystemClock(), ports)
+    link = open_link(
+        "megatec:/dev/serial/by-id/usb-0?baud=9600&dialect=mecer", Credentials(), LinkContext(SystemClock(), ports)
+    )
     assert isinstance(link, MegatecLink)
     assert link.path == "/dev/serial/by-id/usb-0"
     assert link.dialect is None
@@ -272,7 +275,7 @@ def test_the_url_says_everything(ports: SerialPorts) -> None:
         ("megatec://host/dev/ttyUSB0", "names no serial port"),
         ("megatec:/dev/ttyUSB0?speed=2400", "no option speed; permitted: baud, parity, stop, dtr, rts, dialect"),
         ("megatec:/dev/ttyUSB0?baud=12", "baud=12 is not possible; permitted: 300"),
-        ("megatec:/dev/ttyUSB0?dialect=klingon", "dialect=klingon is not known; permitted: mecer, megatec"),
+        ("megatec:/dev/ttyUSB0?dialect=klingon", "dialect=klingon is not possible; permitted: mecer, megatec"),
         ("megatec:/dev/ttyUSB0?patience=soon", "patience=soon is not possible; permitted: 0.05 to 10"),
         ("megatec:/dev/ttyUSB0?packs=0", "packs=0 is not possible; permitted: 1 to 500"),
         ("carrier-pigeon:/loft", "no link called carrier-pigeon; permitted are, for example: .*megatec:/dev/ttyUSB0"),
@@ -281,4 +284,4 @@ def test_the_url_says_everything(ports: SerialPorts) -> None:
 )
 def test_a_wrong_url_is_answered_with_what_is_permitted(ports: SerialPorts, url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        open_link(url, Credentials(), SystemClock(), ports)
+        open_link(url, Credentials(), LinkContext(SystemClock(), ports))

@@ -9,6 +9,7 @@ import pytest
 
 from ridethrough.clock import ManualClock, SystemClock
 from ridethrough.links.base import Credentials, Identity, Link, LinkError, RawValue, Report
+from ridethrough.links.context import LinkContext
 from ridethrough.links.port import SerialPorts
 from ridethrough.links.probe import ProbeResult, probe, probe_link, render_table, to_json
 from ridethrough.site import CommandResult, Value
@@ -37,7 +38,7 @@ VARIABLES = {
 
 
 async def probed(upsd: StandIn) -> ProbeResult:
-    return await probe(f"nut://127.0.0.1:{upsd.port}/ups1?poll=0.1", Credentials(), SystemClock())
+    return await probe(f"nut://127.0.0.1:{upsd.port}/ups1?poll=0.1", Credentials(), LinkContext.alone(SystemClock()))
 
 
 @pytest.fixture
@@ -124,8 +125,8 @@ async def test_a_variable_that_vanishes_between_two_polls_is_not_shown() -> None
 
 async def test_a_serial_line_is_probed_by_its_own_port(peer: SerialPeer, ports: SerialPorts) -> None:
     url = f"megatec:{peer.path}?dialect=megatec"
-    for owner in (ports, None):
-        result = await probe(url, Credentials(), SystemClock(), owner)
+    for context in (LinkContext(SystemClock(), ports), LinkContext.alone(SystemClock())):
+        result = await probe(url, Credentials(), context)
         shown = {row.key: (row.value, row.unit, row.quality) for row in result.rows}
         assert shown["input.voltage"] == (226.0, "V", "good")
         assert shown["battery.voltage.nominal"] == (24.0, "V", "good")
@@ -139,14 +140,14 @@ async def test_a_serial_line_is_probed_by_its_own_port(peer: SerialPeer, ports: 
 )
 async def test_a_wrong_url_is_told(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        await probe(url, Credentials(), SystemClock())
+        await probe(url, Credentials(), LinkContext.alone(SystemClock()))
 
 
 async def test_nobody_there_is_told() -> None:
     async with StandIn() as upsd:
         port = upsd.port
     with pytest.raises(LinkError, match=f"upsd at 127.0.0.1:{port} cannot be reached"):
-        await probe(f"nut://127.0.0.1:{port}/ups1", Credentials(), SystemClock())
+        await probe(f"nut://127.0.0.1:{port}/ups1", Credentials(), LinkContext.alone(SystemClock()))
 
 
 class Script(Link):

@@ -7,9 +7,11 @@ from itertools import cycle
 from typing import ClassVar
 
 from ridethrough.clock import Clock
-from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Report
-from ridethrough.links.line import CHOICES, line_settings
-from ridethrough.links.port import MalformedError, NoAnswerError, SerialPort, SerialPorts
+from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Reach, Report
+from ridethrough.links.context import LinkContext
+from ridethrough.links.line import LINE_OPTIONS, line_settings
+from ridethrough.links.option import Option, Options, choice, number
+from ridethrough.links.port import MalformedError, NoAnswerError, SerialPort
 from ridethrough.site import CommandError, CommandResult, Value
 
 from .answer import Parsed
@@ -41,28 +43,30 @@ class MegatecLink(Link):
     """Polls a Megatec UPS and gives it commands; `megatec:/dev/ttyUSB0?baud=2400&dialect=megatec`."""
 
     scheme: ClassVar[str] = "megatec"
+    title: ClassVar[str] = "Megatec (Q1) on a serial line"
     example: ClassVar[str] = "megatec:/dev/ttyUSB0"
+    reach: ClassVar[Reach] = Reach.SERIAL
+    options: ClassVar[tuple[Option, ...]] = (
+        *LINE_OPTIONS,
+        choice("dialect", "the dialect it speaks, found out if not given", BY_NAME),
+        number("patience", "how long the UPS may think", 0.05, 10, default=1, unit="s"),
+        number("packs", "how many times the battery voltage on the line makes the whole battery", 1, 500),
+    )
 
-    def __init__(self, url: LinkUrl, credentials: Credentials, clock: Clock, ports: SerialPorts) -> None:
-        """Read the URL's options; nothing is opened yet. A serial line asks for no credentials.
-
-        Options: baud, parity, stop, dtr, rts (see `line.CHOICES`); dialect, one of `dialects.BY_NAME`;
-        patience, the seconds the UPS may think (0.05–10); packs, how many times the battery voltage on the line
-        makes the whole battery (1–500). Raises ValueError with a sentence that names the permitted values.
-        """
+    def __init__(self, url: LinkUrl, _credentials: Credentials, context: LinkContext) -> None:
+        """See `Link`; a serial line asks for no credentials."""
         if not url.path or url.host:
             raise ValueError(f"{url} names no serial port; write it as in {self.example}")
-        permitted = (*CHOICES, "dialect", "patience", "packs")
-        for option in url.options:
-            if option not in permitted:
-                raise ValueError(f"{self.scheme} knows no option {option}; permitted: {', '.join(permitted)}.")
+        options = Options(self.scheme, self.options, url.options)
         self._path = url.path
         self._line = line_settings(url.options)
-        self._wanted = _dialect(url.options.get("dialect"))
-        self._patience = _number(url.options, "patience", 1.0, 0.05, 10.0)
-        self._packs = int(_number(url.options, "packs", 0.0, 1, 500)) or None
-        self._clock = clock
-        self._ports = ports
+        dialect = options.text("dialect")
+        self._wanted = None if dialect is None else BY_NAME[dialect]
+        self._patience = options.amount("patience")
+        packs = options.number("packs")
+        self._packs = None if packs is None else int(packs)
+        self._clock = context.clock
+        self._ports = ports = context.ports
         self._dialect: Dialect | None = None
         self._session: Session | None = None
         ports.keep_trace(self._path)
@@ -240,8 +244,8 @@ class Session:
 
     async def _read_details(self, queries: Sequence[Query]) -> float:
         """Ask for details; seconds until it is time to ask again, soon if an answer is still missing."""
-        for number, query in enumerate(queries):
-            if number and self._status is not None:
+        for position, query in enumerate(queries):
+            if position and self._status is not None:
                 # What a UPS leaves unanswered takes long, and its status must not wait for all of it.
                 async with self._turn:
                     await self._poll()
@@ -273,25 +277,6 @@ class Session:
                 commands=self._dialect.commands,
             )
         )
-
-
-def _dialect(name: str | None) -> Dialect | None:
-    if name is not None and name not in BY_NAME:
-        raise ValueError(f"dialect={name} is not known; permitted: {', '.join(BY_NAME)}.")
-    return None if name is None else BY_NAME[name]
-
-
-def _number(options: Mapping[str, str], option: str, default: float, low: float, high: float) -> float:
-    text = options.get(option)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise ValueError(f"{option}={text} is not possible; permitted: {low:g} to {high:g}.")
-    return value
 
 
 __all__ = ["MegatecLink", "Session"]

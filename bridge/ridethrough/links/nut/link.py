@@ -6,13 +6,15 @@ from typing import ClassVar
 
 from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
-from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, RawValue, Report
+from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, RawValue, Reach, Report, Secret
+from ridethrough.links.context import LinkContext
+from ridethrough.links.option import Option
 from ridethrough.site import CommandError, CommandResult, Value
 
-from .client import GarbledError, NoAnswerError, UpsdClient
+from .client import PORT, GarbledError, NoAnswerError, UpsdClient
 from .commands import order, refusal, same
 from .names import Place, place_command
-from .options import understand
+from .options import OPTIONS, understand
 from .protocol import UpsdError
 from .status import DERIVABLE, outlet_on, read_status
 from .values import Owner, Values
@@ -33,13 +35,18 @@ class NutLink(Link):
     """Polls a UPS through upsd and gives it commands; `nut://host:3493/ups1?tls=yes`."""
 
     scheme: ClassVar[str] = "nut"
+    title: ClassVar[str] = "Network UPS Tools (upsd)"
     example: ClassVar[str] = "nut://127.0.0.1:3493/ups1"
+    reach: ClassVar[Reach] = Reach.HOST
+    port: ClassVar[int | None] = PORT
+    options: ClassVar[tuple[Option, ...]] = OPTIONS
+    secrets: ClassVar[tuple[Secret, ...]] = (Secret.USERNAME, Secret.PASSWORD)
 
-    def __init__(self, url: LinkUrl, credentials: Credentials, clock: Clock) -> None:
-        """Read the URL, see `options.understand`; nothing is connected yet. Raises ValueError with a sentence."""
+    def __init__(self, url: LinkUrl, credentials: Credentials, context: LinkContext) -> None:
+        """See `Link` and `options.understand`."""
         self._options = understand(url, self.example)
         self._credentials = credentials
-        self._clock = clock
+        self._clock = context.clock
         self._session: Session | None = None
         self._seen: set[str] = set()
         self.deadline = max(5.0, 3 * self._options.poll + self._options.address.patience)

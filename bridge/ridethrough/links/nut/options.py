@@ -1,20 +1,26 @@
 """The options of a NUT link: `nut://host:3493/ups1?tls=yes&ca=/etc/ridethrough/upsd.pem`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import ssl
 from urllib.parse import unquote
 
 from ridethrough.links.base import LinkUrl
+from ridethrough.links.option import Option, Options, flag, number
 
 from .client import PORT, Address
 
-PERMITTED = ("poll", "timeout", "tls", "ca", "verify")
+OPTIONS = (
+    number("poll", "how often it is asked", 0.1, 60, default=1, unit="seconds"),
+    number("timeout", "how long upsd may take to answer", 0.1, 60, default=5, unit="seconds"),
+    flag("tls", "whether the connection is encrypted"),
+    Option("ca", "a file with the certificate of the authority, or of upsd itself, to verify with"),
+    flag("verify", "whether the certificate is verified"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class NutOptions:
     """A URL, understood."""
 
     address: Address
@@ -24,7 +30,7 @@ class Options:
     """Seconds between two polls."""
 
 
-def understand(url: LinkUrl, example: str) -> Options:
+def understand(url: LinkUrl, example: str) -> NutOptions:
     """Read a URL.
 
     poll: seconds between polls, 0.1 to 60, 1 unless given; timeout: seconds for an answer, 0.1 to 60, 5 unless given;
@@ -36,41 +42,23 @@ def understand(url: LinkUrl, example: str) -> Options:
     name = unquote(url.path.strip("/"))
     if "/" in name:
         raise ValueError(f"{url} names no UPS; write it as in {example}")
-    for option in url.options:
-        if option not in PERMITTED:
-            raise ValueError(f"nut knows no option {option}; permitted: {', '.join(PERMITTED)}.")
+    options = Options("nut", OPTIONS, url.options)
     address = Address(
         url.host,
         PORT if url.port is None else url.port,
-        _seconds(url.options, "timeout", 5.0),
-        _tls(url.options),
+        options.amount("timeout"),
+        _tls(options),
     )
-    return Options(address, name or None, _seconds(url.options, "poll", 1.0))
+    return NutOptions(address, name or None, options.amount("poll"))
 
 
-def _seconds(options: Mapping[str, str], option: str, default: float) -> float:
-    try:
-        value = float(options.get(option, default))
-    except ValueError:
-        value = float("nan")
-    if not 0.1 <= value <= 60:
-        raise ValueError(f"{option}={options[option]} is not possible; permitted: 0.1 to 60 seconds.")
-    return value
-
-
-def _flag(options: Mapping[str, str], option: str, *, default: bool) -> bool:
-    text = options.get(option)
-    if text not in {None, "yes", "no"}:
-        raise ValueError(f"{option}={text} is not possible; permitted: yes, no.")
-    return default if text is None else text == "yes"
-
-
-def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
-    authority = options.get("ca")
-    verify = _flag(options, "verify", default=True)
+def _tls(options: Options) -> ssl.SSLContext | None:
+    authority = options.text("ca")
+    verify = options.flag("verify", otherwise=True)
     # Who says how to verify wants something to verify.
-    if not _flag(options, "tls", default="ca" in options or "verify" in options):
-        if "ca" in options or "verify" in options:
+    needed = not {"ca", "verify"}.isdisjoint(options.written)
+    if not options.flag("tls", otherwise=needed):
+        if needed:
             raise ValueError("ca= and verify= need tls=yes.")
         return None
     if authority is not None and not verify:
@@ -87,4 +75,4 @@ def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
     return context
 
 
-__all__ = ["PERMITTED", "Options", "understand"]
+__all__ = ["OPTIONS", "NutOptions", "understand"]

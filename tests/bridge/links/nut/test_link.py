@@ -8,6 +8,7 @@ import pytest
 
 from ridethrough.clock import ManualClock, SystemClock
 from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl
+from ridethrough.links.context import LinkContext
 from ridethrough.links.nut import NutLink
 from ridethrough.links.nut.link import CONFIRMATION, OUTLETS, REDISCOVERY
 from ridethrough.links.probe import Sheet
@@ -23,7 +24,7 @@ TESTABLE = ["test.battery.start.quick", "test.battery.start", "shutdown.return",
 
 
 def link(upsd: StandIn, path: str = "/ups1", options: str = "poll=0.1&timeout=1", who: Credentials = ME) -> NutLink:
-    return NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}{path}?{options}"), who, SystemClock())
+    return NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}{path}?{options}"), who, LinkContext.alone(SystemClock()))
 
 
 async def connected(rigs: Rigs, upsd: StandIn, path: str = "/ups1", who: Credentials = ME) -> Rig:
@@ -56,7 +57,9 @@ async def test_a_change_is_seen_with_the_next_poll(rig: Rigs, upsd: StandIn) -> 
 async def test_one_request_is_enough_for_a_poll(upsd: StandIn) -> None:
     clock = ManualClock()
     sheet = Sheet()
-    running = asyncio.create_task(NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock).run(sheet))
+    running = asyncio.create_task(
+        NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, LinkContext.alone(clock)).run(sheet)
+    )
     await upsd.until_heard("LIST CMD")
     while not sheet.statuses:
         assert not running.done()
@@ -335,7 +338,7 @@ async def test_a_driver_that_takes_its_time_is_not_waited_for_for_ever(upsd: Sta
     upsd.commands = TESTABLE
     upsd.outcomes = ["PENDING"]
     clock = ManualClock()
-    nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock)
+    nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, LinkContext.alone(clock))
     running = asyncio.create_task(nut.run(Sheet()))
     await upsd.until_heard("LIST CMD")
     while not nut.raw():
@@ -414,7 +417,7 @@ async def test_without_the_delay_asked_for_no_shutdown_is_given(upsd: StandIn, o
     ignored = b"OK\n" if not outcomes else b"OK TRACKING 1\n"
     upsd.script = lambda request: ignored if request.startswith("SET VAR") else None
     clock = ManualClock()
-    nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, clock)
+    nut = NutLink(LinkUrl.parse(f"nut://127.0.0.1:{upsd.port}/ups1"), ME, LinkContext.alone(clock))
     running = asyncio.create_task(nut.run(Sheet()))
     while not nut.raw():
         assert not running.done()

@@ -7,6 +7,7 @@ import pytest
 
 from ridethrough.clock import ManualClock
 from ridethrough.links.base import Credentials, LinkUrl
+from ridethrough.links.context import LinkContext
 from ridethrough.links.nut import NutLink
 from ridethrough.links.nut.options import understand
 from ridethrough.links.port import SerialPorts
@@ -52,13 +53,13 @@ def test_what_is_left_out_has_its_usual_value() -> None:
 )
 def test_a_wrong_url_is_told_in_a_sentence(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        open_link(url, Credentials(), CLOCK, PORTS)
+        open_link(url, Credentials(), LinkContext(CLOCK, PORTS))
 
 
 def test_a_file_without_a_certificate_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing", encoding="utf-8")
     with pytest.raises(ValueError, match="holds no certificate"):
-        open_link(f"nut://h/a?ca={tmp_path}/empty.pem", Credentials(), CLOCK, PORTS)
+        open_link(f"nut://h/a?ca={tmp_path}/empty.pem", Credentials(), LinkContext(CLOCK, PORTS))
 
 
 def test_encryption_verifies_unless_told_otherwise(certificate: Certificate) -> None:
@@ -74,10 +75,10 @@ def test_encryption_verifies_unless_told_otherwise(certificate: Certificate) -> 
 
 
 def test_nut_is_a_scheme_whose_example_can_be_opened() -> None:
-    kind, _ = LINKS["nut"]
-    assert isinstance(open_link(kind.example, Credentials(), CLOCK, PORTS), NutLink)
+    kind = LINKS["nut"]
+    assert isinstance(open_link(kind.example, Credentials(), LinkContext(CLOCK, PORTS)), NutLink)
 
 
 def test_values_grow_stale_later_when_polls_are_rare() -> None:
-    assert open_link("nut://h/a", Credentials(), CLOCK, PORTS).deadline == 8.0
-    assert open_link("nut://h/a?poll=20", Credentials(), CLOCK, PORTS).deadline == 65.0
+    assert open_link("nut://h/a", Credentials(), LinkContext(CLOCK, PORTS)).deadline == 8.0
+    assert open_link("nut://h/a?poll=20", Credentials(), LinkContext(CLOCK, PORTS)).deadline == 65.0

@@ -11,6 +11,7 @@ import pytest
 
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl
+from ridethrough.links.context import LinkContext
 from ridethrough.links.nut import NutLink
 from ridethrough.links.nut.client import Address, UpsdClient
 from ridethrough.links.nut.protocol import UpsdError
@@ -71,7 +72,7 @@ async def upsd(installed: None, tmp_path: Path) -> AsyncIterator[Upsd]:
 
 
 def link(upsd: Upsd, who: Credentials = ADMINISTRATOR, options: str = "") -> NutLink:
-    return NutLink(LinkUrl.parse(f"{upsd.url}?poll=0.1&timeout=3{options}"), who, SystemClock())
+    return NutLink(LinkUrl.parse(f"{upsd.url}?poll=0.1&timeout=3{options}"), who, LinkContext.alone(SystemClock()))
 
 
 async def connected(rigs: Rigs, upsd: Upsd, who: Credentials = ADMINISTRATOR) -> Rig:
@@ -100,7 +101,7 @@ async def test_the_probe_shows_every_variable_that_upsc_prints(installed: None, 
 
         async def both(name: str) -> tuple[dict[str, str], ProbeResult]:
             url = f"nut://127.0.0.1:{server.port}/{name}"
-            return await server.variables(name), await probe(url, ADMINISTRATOR, SystemClock())
+            return await server.variables(name), await probe(url, ADMINISTRATOR, LinkContext.alone(SystemClock()))
 
         results = dict(zip(dumps, await asyncio.gather(*map(both, dumps)), strict=True))
     for name, (printed, probed) in results.items():
@@ -129,7 +130,7 @@ async def test_a_setting_made_with_upsrw_comes_through(rig: Rigs, shared: Upsd) 
 
 
 async def test_quotes_and_backslashes_come_through(shared: Upsd) -> None:
-    result = await probe(shared.url, Credentials(), SystemClock())
+    result = await probe(shared.url, Credentials(), LinkContext.alone(SystemClock()))
     shown = {row.key: row.text for row in result.rows}
     assert shown["ups.id"] == '19" rack \\ 3' == (await shared.variables("ups1"))["ups.id"]
 
@@ -205,12 +206,12 @@ async def test_a_driver_that_ends_or_hangs_is_a_lost_ups(
 
 async def test_a_ups_that_upsd_does_not_know_is_told_with_those_it_knows(shared: Upsd) -> None:
     with pytest.raises(LinkError, match=r"has no UPS attic; it has: ups1"):
-        await probe(f"nut://127.0.0.1:{shared.port}/attic", Credentials(), SystemClock())
+        await probe(f"nut://127.0.0.1:{shared.port}/attic", Credentials(), LinkContext.alone(SystemClock()))
 
 
 async def test_an_upsd_without_a_certificate_is_not_talked_to_when_encryption_is_wanted(shared: Upsd) -> None:
     with pytest.raises(LinkError, match="does not encrypt: .*FEATURE-NOT-CONFIGURED"):
-        await probe(f"{shared.url}?tls=yes", ADMINISTRATOR, SystemClock())
+        await probe(f"{shared.url}?tls=yes", ADMINISTRATOR, LinkContext.alone(SystemClock()))
 
 
 async def test_a_real_upsd_is_talked_to_encrypted(installed: None, tmp_path: Path, certificate: Certificate) -> None:
@@ -231,9 +232,9 @@ async def test_a_real_upsd_is_talked_to_encrypted(installed: None, tmp_path: Pat
     encryption = [f"CERTPATH {database}", 'CERTIDENT upsd "of the database"', "DISABLE_WEAK_SSL true"]
     async with Upsd(tmp_path / "nut", {"ups1": RACK}, encryption) as server:
         for options in (f"ca={certificate.certificate}", "verify=no"):
-            result = await probe(f"{server.url}?{options}", ADMINISTRATOR, SystemClock())
+            result = await probe(f"{server.url}?{options}", ADMINISTRATOR, LinkContext.alone(SystemClock()))
             assert {row.key: row.text for row in result.rows}["battery.charge"] == "100"
             assert ("", "load.off") in result.commands
         with pytest.raises(LinkError, match="cannot be trusted"):
-            await probe(f"{server.url}?tls=yes", ADMINISTRATOR, SystemClock())
+            await probe(f"{server.url}?tls=yes", ADMINISTRATOR, LinkContext.alone(SystemClock()))
     assert "SSL handshake done successfully" in (tmp_path / "nut" / "upsd.log").read_text(encoding="utf-8")
