@@ -16,6 +16,7 @@ import aiohttp
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
 from ridethrough.api.certificate import CertificateError, identity, served_fingerprint
+from ridethrough.assembly.derivations import derivations
 from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
@@ -33,7 +34,6 @@ from ridethrough.links import (
     open_link,
 )
 from ridethrough.links.probe import probe, render_table, to_json
-from ridethrough.logic import UpsSettings, ups_derivation
 from ridethrough.sim.runner import add_arguments, options_from, simulate
 from ridethrough.sim.scenario import ScenarioError
 from ridethrough.site import Commands, Device, Site, keep_expiring
@@ -303,8 +303,8 @@ async def _run(options: argparse.Namespace) -> int:
                 link, device, site, commands, clock, granted=ups.allow, mint=identities.mint, known=device.id in known
             )
             before = (clock.utc() - outages[device.id]).total_seconds() if device.id in outages else 0.0
-            if ups.kind == "ups":
-                site.derive(device.id, ups_derivation(_settings(ups), on_battery_before=before))
+            for derivation in derivations(ups, on_battery_before=before):
+                site.derive(device.id, derivation)
             runners.append(runner)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
@@ -375,10 +375,6 @@ async def _serve(make: Callable[[], ApiServer], clock: Clock, decided: asyncio.F
             await asyncio.Event().wait()
         finally:
             await server.stop()
-
-
-def _settings(ups: UpsConfig) -> UpsSettings:
-    return UpsSettings(power=ups.power, load=ups.load, hold_time=ups.hold_time, recharge_time=ups.recharge_time)
 
 
 async def _record(key: str, bridge: Device, recorder: Recorder, clock: Clock) -> None:
