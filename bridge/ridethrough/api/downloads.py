@@ -1,17 +1,14 @@
 """What is fetched rather than subscribed to: health, the journal as CSV, and the live trace of a line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-import csv
-import io
+from collections.abc import AsyncIterator
 import logging
 
 from aiohttp import hdrs, web
-import orjson
 
 from ridethrough.catalogue import Role
-from ridethrough.events.event import Event, JournalError
-from ridethrough.site import DeviceId, Site
+from ridethrough.events.event import JournalError
+from ridethrough.site import CommandError, Memories, Site
 
 from . import wire
 from .gate import Gate
@@ -19,33 +16,13 @@ from .limits import Limits
 from .protocols import EventHistory, TokenInfo, TokenVerifier, TraceSource
 from .requests import LONGEST_TOKEN
 from .roster import Roster
+from .sheets import EVENT_COLUMNS, alert_lines, event_lines
 
 _LOGGER = logging.getLogger(__name__)
 
-COLUMNS = ("seq", "at", "kind", "device", "key", "edge", "severity", "details")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it text (OWASP, CSV injection)."""
 _PRIVATE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
 PAGE = 1000
 """Events read from the journal at once."""
-
-
-def csv_lines(events: Iterable[Event], names: dict[DeviceId, str]) -> str:
-    """Write the events as CSV (RFC 4180), devices by the key that the configuration gives them, if it still does."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for event in events:
-        device = "" if event.device is None else names.get(event.device, event.device)
-        details = orjson.loads(wire.event(event))["details"]
-        cells = (device, event.key, event.edge, event.severity, orjson.dumps(details).decode() if details else "")
-        writer.writerow(
-            (event.seq, event.at.isoformat(timespec="milliseconds"), event.kind, *(_text(cell) for cell in cells))
-        )
-    return text.getvalue()
-
-
-def _text(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 class _Follower:
@@ -66,6 +43,7 @@ class Downloads:
         self,
         site: Site,
         history: EventHistory,
+        memories: Memories,
         tokens: TokenVerifier,
         traces: TraceSource,
         gate: Gate,
@@ -76,6 +54,7 @@ class Downloads:
         """`health` is what anyone may know."""
         self._site = site
         self._history = history
+        self._memories = memories
         self._tokens = tokens
         self._traces = traces
         self._gate = gate
@@ -107,7 +86,7 @@ class Downloads:
             | _PRIVATE
         )
         await response.prepare(request)
-        await self._write(request, response, ",".join(COLUMNS) + "\r\n" + first)
+        await self._write(request, response, ",".join(EVENT_COLUMNS) + "\r\n" + first)
         async for page in pages:
             await self._write(request, response, page)
         return response
@@ -118,10 +97,31 @@ class Downloads:
         last = await self._history.last()
         while True:
             events = [event for event in await self._history.after(after, PAGE) if event.seq <= last]
-            yield csv_lines(events, names)
+            yield event_lines(events, names)
             if not events:
                 return
             after = events[-1].seq
+
+    async def history(self, request: web.Request) -> web.Response:
+        """GET /api/v1/history/<device key>.csv: the alerts that a device remembers itself, read from it now."""
+        await self._authorise(request, Role.CUSTOMER)
+        key = request.match_info["key"]
+        device = self._site.device_by_key(key)
+        if device is None:
+            raise web.HTTPNotFound(text=f"There is no device {key}.\n")
+        try:
+            alerts = await self._memories.recall(device.id)
+        except CommandError as error:
+            kind = web.HTTPNotFound if error.code == "unknown_command" else web.HTTPServiceUnavailable
+            raise kind(text=f"{error}\n") from error
+        return web.Response(
+            text=alert_lines(alerts),
+            headers={
+                hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
+                hdrs.CONTENT_DISPOSITION: 'attachment; filename="history.csv"',
+            }
+            | _PRIVATE,
+        )
 
     async def trace(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/trace/<device key>: what goes over the device's line, until the client has seen enough."""
@@ -180,4 +180,4 @@ class Downloads:
         )
 
 
-__all__ = ["Downloads", "csv_lines"]
+__all__ = ["Downloads"]

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.clock import Clock
 from ridethrough.config.model import ApiConfig
-from ridethrough.site import Commands, Device, Site
+from ridethrough.site import Commands, Device, Memories, Site
 from ridethrough.tasks import Supervisor
 
 from . import wire
@@ -61,6 +61,7 @@ class ApiServer:
         data: Path,
         traces: TraceSource,
         limits: Limits | None = None,
+        memories: Memories | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
@@ -82,6 +83,7 @@ class ApiServer:
         self._downloads = Downloads(
             site,
             history,
+            Memories(site) if memories is None else memories,
             tokens,
             traces,
             self._gate,
@@ -160,6 +162,7 @@ class ApiServer:
         app.router.add_get("/api/v1/ws", self._converse)
         app.router.add_get("/api/v1/health", self._downloads.health)
         app.router.add_get("/api/v1/events.csv", self._downloads.events)
+        app.router.add_get("/api/v1/history/{key:.+}.csv", self._downloads.history)
         app.router.add_get("/api/v1/trace/{key:.+}", self._downloads.trace)
         app.on_response_prepare.append(_sign)
         return app

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from ridethrough.site import CommandError, CommandResult, Value
+from ridethrough.site import Alert, CommandError, CommandResult, Value
 
 from .option import Option
 
@@ -181,6 +181,13 @@ class Link(ABC):
         `granted` are the command groups that manager may use. Raises ValueError where there is no line to share.
         """
         raise ValueError(f"A {self.scheme} link has no serial line that another manager could share.")
+
+    async def history(self) -> tuple[Alert, ...]:
+        """Read the alerts that the equipment itself remembers, oldest first.
+
+        Raises CommandError (unknown_command where it keeps none), LinkError or OSError.
+        """
+        raise CommandError("unknown_command", "The equipment keeps no history of its own that could be read.")
 
     def raw(self) -> tuple[RawValue, ...]:
         """Give what the last poll has read in the equipment's own words; empty where the protocol has no names."""

@@ -8,7 +8,19 @@ import math
 import random
 
 from ridethrough.clock import Clock
-from ridethrough.site import CommandError, CommandResult, Commands, Device, DeviceId, Lane, Site, Source, Value
+from ridethrough.site import (
+    Alert,
+    CommandError,
+    CommandResult,
+    Commands,
+    Device,
+    DeviceId,
+    Lane,
+    Memories,
+    Site,
+    Source,
+    Value,
+)
 from ridethrough.tasks import Backoff
 
 from .base import Conditions, Identity, Link, LinkError, Points
@@ -47,6 +59,7 @@ class LinkRunner:
         commands: Commands,
         clock: Clock,
         *,
+        memories: Memories | None = None,
         granted: frozenset[str],
         mint: Callable[[str], DeviceId],
         backoff: Backoff | None = None,
@@ -67,6 +80,8 @@ class LinkRunner:
         self._began = clock.monotonic()
         self._device = device.id
         site.put(device)
+        if memories is not None:
+            memories.offer(device.id, self._recall)
         self._link_lane = site.lane(device.id, None)
         self._report = DeviceReport(self, device.id, None)
         self._counters: dict[str, int] = {}
@@ -215,12 +230,22 @@ class LinkRunner:
         """Open a writer's handle with the deadline of this link."""
         return self._site.lane(device, self._link.slow_deadline if slow else self._link.deadline, Source.MEASURED)
 
+    async def _recall(self) -> tuple[Alert, ...]:
+        self._check_connected()
+        try:
+            return await self._link.history()
+        except (LinkError, OSError) as error:
+            raise CommandError("no_answer", f"{self._name} did not answer: {error}") from error
+
+    def _check_connected(self) -> None:
+        if self.state is not LinkState.CONNECTED:
+            raise CommandError("offline", f"{self._name} cannot be reached at the moment.")
+
     def offer(self, device: DeviceId, number: str | None) -> None:
         """Carry out commands given to this device."""
 
         async def perform(command: str, arguments: Mapping[str, Value]) -> CommandResult:
-            if self.state is not LinkState.CONNECTED:
-                raise CommandError("offline", f"{self._name} cannot be reached at the moment.")
+            self._check_connected()
             try:
                 return await self._link.perform(command, arguments, number)
             except (LinkError, OSError) as error:

@@ -5,10 +5,12 @@ from ridethrough.logic.derivation import Derivation, Derived
 from .commands import CommandError, CommandResult, Commands
 from .device import Device
 from .expiry import keep_expiring
+from .memory import Alert, Memories
 from .reading import ConditionState, DeviceId, Quality, Reading, Source, Value
 from .site import Change, DeviceView, Edge, Lane, Site
 
 __all__ = [
+    "Alert",
     "Change",
     "CommandError",
     "CommandResult",
@@ -21,6 +23,7 @@ __all__ = [
     "DeviceView",
     "Edge",
     "Lane",
+    "Memories",
     "Quality",
     "Reading",
     "Site",

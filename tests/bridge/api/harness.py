@@ -17,7 +17,7 @@ from ridethrough.catalogue import Role, Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config.model import ApiConfig
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
-from ridethrough.site import Commands, Device, DeviceId, Lane, Site
+from ridethrough.site import Commands, Device, DeviceId, Lane, Memories, Site
 
 type Raw = dict[str, Any]
 
@@ -155,6 +155,7 @@ class World:
         self.folder = folder
         self.site = Site(load_catalogue(), clock)
         self.commands = Commands(self.site)
+        self.memories = Memories(self.site)
         self.journal = MemoryJournal()
         self.recorder = MemoryRecorder(self.journal)
         self.tokens = MemoryTokens()
@@ -181,6 +182,7 @@ class World:
             data=self.folder,
             traces=self.traces,
             limits=limits,
+            memories=self.memories,
         )
 
     @property

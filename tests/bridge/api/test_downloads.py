@@ -14,6 +14,7 @@ from yarl import URL
 from ridethrough.catalogue import Severity
 from ridethrough.clock import ManualClock
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
+from ridethrough.site import Alert, CommandError
 
 from .harness import BRIDGE, LIMITS, NOW, UPS, World, event, running
 
@@ -191,3 +192,25 @@ async def test_reader_of_a_trace_who_does_not_read_is_dropped(tmp_path: Path, ca
                 await asyncio.sleep(0)
         writer.close()
     assert "127.0.0.1 reads /api/v1/trace/ups-1 too slowly and is dropped" in caplog.text
+
+
+async def test_history_of_a_device_is_csv_in_its_own_words(world: World) -> None:
+    async def recall() -> tuple[Alert, ...]:
+        return (Alert(1, "11/21/2026 03:04:05", "raised", "=Utility, failed"), Alert(2, "", "", "On"))
+
+    world.memories.offer(UPS.id, recall)
+    status, text = await get(world, "history/ups-1.csv", "customer")
+    assert status == 200
+    assert text == 'number,at,edge,text\r\n1,11/21/2026 03:04:05,raised,"\'=Utility, failed"\r\n2,,,On\r\n'
+
+
+async def test_history_that_cannot_be_had_is_answered_with_why(world: World) -> None:
+    async def recall() -> tuple[Alert, ...]:
+        raise CommandError("offline", "UPS 1 cannot be reached at the moment.")
+
+    assert (await get(world, "history/ups-1.csv", "guest"))[0] == 403
+    assert await get(world, "history/attic.csv", "customer") == (404, "There is no device attic.\n")
+    status, text = await get(world, "history/ups-1.csv", "customer")
+    assert (status, text) == (404, "UPS 1 keeps no history of its own that could be read.\n")
+    world.memories.offer(UPS.id, recall)
+    assert await get(world, "history/ups-1.csv", "customer") == (503, "UPS 1 cannot be reached at the moment.\n")

@@ -10,12 +10,14 @@ from ridethrough.clock import ManualClock, settle
 from ridethrough.links.base import Identity, Link, LinkError, Report
 from ridethrough.links.runner import LinkRunner, LinkState
 from ridethrough.site import (
+    Alert,
     Change,
     CommandError,
     CommandResult,
     Commands,
     Device,
     DeviceId,
+    Memories,
     Quality,
     Site,
     Value,
@@ -429,3 +431,46 @@ async def test_counters_are_published_now_and_then(
     await on_the_line(link, OSError("gone"))
     values = {key: reading.value for key, reading in site.readings(UPS).items()}
     assert (values["link.answers"], values["link.malformed"]) == (100, 3)
+
+
+class RememberingLink(LineLink):
+    """A link to a device that keeps a history."""
+
+    async def history(self) -> tuple[Alert, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return (Alert(1, "", "raised", "Utility failed"),)
+
+
+async def test_history_is_read_only_while_the_device_answers(
+    site: Site, clock: ManualClock, commands: Commands
+) -> None:
+    link, memories = RememberingLink(), Memories(site)
+    link.clock = clock
+    runner = LinkRunner(
+        link,
+        site.devices[UPS],
+        site,
+        commands,
+        clock,
+        granted=frozenset(),
+        mint=lambda key: DeviceId(f"id of {key}"),
+        memories=memories,
+    )
+    with pytest.raises(CommandError, match="cannot be reached"):
+        await memories.recall(UPS)
+    running = asyncio.create_task(runner.run())
+    link.line.put_nowait({})
+    await settle()
+    assert await memories.recall(UPS) == (Alert(1, "", "raised", "Utility failed"),)
+    link.fault = LinkError("timed out")
+    with pytest.raises(CommandError, match="did not answer: timed out") as caught:
+        await memories.recall(UPS)
+    assert caught.value.code == "no_answer"
+    running.cancel()
+
+
+async def test_link_without_a_history_says_so(link: LineLink) -> None:
+    with pytest.raises(CommandError) as caught:
+        await link.history()
+    assert caught.value.code == "unknown_command"
