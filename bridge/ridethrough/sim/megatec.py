@@ -12,6 +12,8 @@ from dataclasses import replace
 import re
 
 from .dynamics import step
+from .face import Face, Place
+from .peer import SerialPeer
 from .unit import Unit
 from .ups import (
     BatteryTest,
@@ -118,6 +120,21 @@ class Megatec:
         if match[2] is not None:
             restore = max(_SHORTEST_HOLD_OFF, 60.0 * int(match[2])) if int(match[2]) else None
         return self._do(shut_down(self._unit.state, 60.0 * float(match[1]), restore))
+
+
+def megatec(status: str) -> Face:
+    """Make the face that is asked for its status by this request."""
+
+    def make(unit: Unit, catch_up: Callable[[], None], place: Place) -> SerialPeer:
+        face = Megatec(unit, status)
+
+        def answer(request: bytes) -> bytes:
+            catch_up()
+            return face.answer(request)
+
+        return SerialPeer(answer, link=place.port, baud=place.baud)
+
+    return make
 
 
 def _within(value: float, low: float, high: float) -> float:

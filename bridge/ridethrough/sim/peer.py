@@ -43,6 +43,24 @@ class SerialPeer:
         self._buffer = b""
         self._waiting: asyncio.Queue[tuple[bytes, float]] = asyncio.Queue(_WAITING)
 
+    @property
+    def where(self) -> str | None:
+        """The name under which clients open the line; None while it is unplugged."""
+        return None if self.line.path is None else str(self.line.path)
+
+    @property
+    def plugged(self) -> bool:
+        """Whether there is a line at all."""
+        return self.line.plugged
+
+    @property
+    def lost_bytes(self) -> int:
+        """Bytes that nobody fetched."""
+        return self.line.lost_bytes
+
+    def look(self) -> None:
+        """Tell nothing: it speaks when it is asked."""
+
     def open(self) -> None:
         """Offer the line, unless it is to begin unplugged. Raises OSError when its name is taken."""
         self._open = True

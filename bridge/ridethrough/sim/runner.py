@@ -9,6 +9,7 @@ from typing import TextIO
 
 from .control import serve_control
 from .designs import DEFAULT_DESIGN, DESIGNS
+from .face import Address, Place
 from .scenario import find_scenario, scenarios
 from .simulation import DEVICES, SPEEDS, Simulation
 
@@ -28,7 +29,7 @@ class SimulateOptions:
     """The name to give to the serial line; None: only that of the pseudo terminal."""
     speed: float = 1.0
     """Simulated seconds per second."""
-    control: tuple[str, int] | None = None
+    control: Address | None = None
     """Host and port of the control; None: no control."""
     baud_pacing: bool = True
     """Whether bytes take their time."""
@@ -36,6 +37,10 @@ class SimulateOptions:
     """A key of `DESIGNS`."""
     list_scenarios: bool = False
     """Only say which scenarios there are."""
+    address: Address | None = None
+    """Host and port of a device on the network; None: a free port of the loopback."""
+    trap: Address | None = None
+    """Host and port that get its traps; None: none are sent."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,6 +49,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--design", choices=list(DESIGNS), default=DEFAULT_DESIGN, help="the UPS to simulate")
     parser.add_argument("--scenario", metavar="NAME|FILE", help="what happens to it; see --list")
     parser.add_argument("--port", type=Path, metavar="PATH", help="the name under which the serial line appears")
+    parser.add_argument("--address", type=_address, metavar="[HOST:]PORT", help="where a device on the network listens")
+    parser.add_argument("--trap", type=_address, metavar="[HOST:]PORT", help="where an SNMP device sends its traps")
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="FACTOR", help="simulated seconds per second")
     parser.add_argument("--control", type=_address, metavar="[HOST:]PORT", help="listen for control over HTTP")
     parser.add_argument("--no-pacing", action="store_true", help="answer at once instead of at 2400 baud")
@@ -61,6 +68,8 @@ def options_from(arguments: Namespace) -> SimulateOptions:
         baud_pacing=not arguments.no_pacing,
         design=arguments.design,
         list_scenarios=arguments.list,
+        address=arguments.address,
+        trap=arguments.trap,
     )
 
 
@@ -78,8 +87,7 @@ async def simulate(options: SimulateOptions, out: TextIO | None = None) -> None:
         DESIGNS[options.design],
         scenario,
         device=options.device,
-        port=options.port,
-        baud=_BAUD if options.baud_pacing else None,
+        place=Place(options.port, _BAUD if options.baud_pacing else None, options.address, options.trap),
         speed=options.speed,
     )
     simulation.open()
@@ -88,7 +96,7 @@ async def simulate(options: SimulateOptions, out: TextIO | None = None) -> None:
         control = "no control"
         if options.control is not None:
             control = f"control {await stack.enter_async_context(serve_control(simulation, *options.control))}"
-        out.write(f"{options.device} on {simulation.peer.line.path or options.port}, {control}\nready\n")
+        out.write(f"{options.device} on {simulation.peer.where or options.port}, {control}\nready\n")
         out.flush()
         await simulation.run()
 

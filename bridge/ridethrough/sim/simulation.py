@@ -1,19 +1,18 @@
-"""A simulation: a UPS that lives in (accelerated) time, its face on a serial line, and a scenario that happens to it."""
+"""A simulation: a UPS that lives in (accelerated) time, its face on a line, and a scenario that happens to it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 import logging
 from math import isfinite
-from pathlib import Path
 
 from ridethrough.clock import Clock, SystemClock
 
 from .change import Change, changed_faults, changed_line
 from .dynamics import runtime_left
+from .face import Face, Place
 from .line import SOUND
-from .megatec import Megatec
-from .peer import SerialPeer
+from .megatec import megatec
 from .scenario import STEADY, Moment, Scenario
 from .unit import Unit
 from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, is_sounding, mains_supply, press_power
@@ -24,8 +23,11 @@ type Json = str | float | bool | list[Json] | dict[str, Json] | None
 
 SPEEDS = (0.01, 3600.0)
 """Slowest and fastest: simulated seconds per second."""
-DEVICES = {"megatec": "Q1", "megatec-old": "D"}
-"""Faces, and the request by which each is asked for its status."""
+DEVICES: Mapping[str, Face] = {
+    "megatec": megatec("Q1"),
+    "megatec-old": megatec("D"),
+}
+"""What a simulated UPS can be asked in."""
 _TICK = 0.05
 """Seconds between two looks at the scenario; whoever asks the UPS sees it up to date in any case."""
 
@@ -39,15 +41,13 @@ class Simulation:
         scenario: Scenario = STEADY,
         *,
         device: str = "megatec",
-        port: Path | None = None,
-        baud: int | None = 2400,
+        place: Place | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
     ) -> None:
-        """`port` is the name to give to the line, `baud` its pace (None: none), `speed` simulated seconds per second."""
+        """`device` is a key of `DEVICES`, `place` says where it appears, `speed` simulated seconds per second."""
         self.unit = Unit(design)
-        self.peer = SerialPeer(self._answer, link=port, baud=baud)
-        self._face = Megatec(self.unit, DEVICES[device])
+        self.peer = DEVICES[device](self.unit, self.catch_up, place or Place())
         self._clock = clock or SystemClock()
         self._looked = self._clock.monotonic()
         self._speed = _speed(speed)
@@ -69,15 +69,15 @@ class Simulation:
         self._speed = _speed(factor)
 
     def open(self) -> None:
-        """Offer the line (`run` does it, too). Raises OSError when its name is taken."""
+        """Let the UPS be reached (`run` does it, too). Raises OSError when a name or an address is taken."""
         self.peer.open()
 
     def close(self) -> None:
-        """Take the line away (`run` does it when it ends)."""
+        """Take it away (`run` does it when it ends)."""
         self.peer.close()
 
     async def run(self) -> None:
-        """Serve the line and play the scenario until cancelled; the line's name is gone then."""
+        """Answer and play the scenario until cancelled; nothing of it is left then."""
         self.open()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -122,12 +122,12 @@ class Simulation:
         """Change something now."""
         self.catch_up()
         self._change(change)
+        self.peer.look()
 
     def state(self) -> dict[str, Json]:
         """Tell the truth about the UPS, for `GET /state`; durations in seconds of the simulation."""
         self.catch_up()
         design, state, inputs = self.unit.design, self.unit.state, self.unit.inputs
-        path = self.peer.line.path
         return {
             "time": self._time,
             "speed": self._speed,
@@ -168,21 +168,18 @@ class Simulation:
                 "resistance": inputs.faults.wear.resistance,
                 "stuck": dict(inputs.faults.stuck),
             },
-            "line": {**asdict(self.peer.faults), "plugged": self.peer.line.plugged},
-            "path": None if path is None else str(path),
+            "line": {**asdict(self.peer.faults), "plugged": self.peer.plugged},
+            "path": self.peer.where,
             "exchanges": self.peer.exchanges.count,
             "ignored": self.peer.ignored,
-            "lost_bytes": self.peer.line.lost_bytes,
+            "lost_bytes": self.peer.lost_bytes,
         }
-
-    def _answer(self, request: bytes) -> bytes:
-        self.catch_up()
-        return self._face.answer(request)
 
     async def _play(self) -> None:
         while True:
             await self._clock.sleep(_TICK)
             self.catch_up()
+            self.peer.look()
 
     def _change(self, change: Change) -> None:
         unit = self.unit

@@ -11,6 +11,7 @@ import serial
 
 from ridethrough.clock import ManualClock
 from ridethrough.sim import DESIGNS, Scenario, Simulation
+from ridethrough.sim.face import Place
 from ridethrough.sim.scenario import STEADY
 
 
@@ -51,7 +52,8 @@ class Bench:
     async def simulation(
         self, design: str = "interactive-1000", scenario: Scenario = STEADY, **options: object
     ) -> AsyncIterator[Simulation]:
-        given = {"port": self.link, "baud": None, "clock": self.clock, **options}
+        place = Place(self.link, options.pop("baud", None))  # type: ignore[arg-type] # as the test has it
+        given = {"place": place, "clock": self.clock, **options}
         simulation = Simulation(DESIGNS[design], scenario, **given)  # type: ignore[arg-type]
         simulation.open()
         running = asyncio.create_task(simulation.run())

@@ -54,6 +54,8 @@ def test_options_are_taken_over() -> None:
     ) == SimulateOptions("megatec-old", "outage", Path("/x/ups"), 10.0, ("127.0.0.1", 8481), False, "online-3000", True)
     assert parsed("--control=0.0.0.0:1").control == ("0.0.0.0", 1)
     assert parsed("--control=[::1]:1").control == ("::1", 1)
+    reached = parsed("--address=127.0.0.2:1161", "--trap=[::1]:1162")
+    assert (reached.address, reached.trap) == (("127.0.0.2", 1161), ("::1", 1162))
 
 
 @pytest.mark.parametrize("wrong", ["--speed=fast", "--speed=0", "--speed=nan", "--control=x", "--control=1:99999"])
@@ -130,16 +132,16 @@ async def test_time_goes_by_itself_so_that_the_line_fails_though_nobody_asks(ben
         assert not bench.link.is_symlink()
         await bench.clock.advance(15.0)
         assert bench.link.is_symlink()
-        assert simulation.peer.line.plugged
+        assert simulation.peer.plugged
 
 
 async def test_a_scenario_can_begin_unplugged(bench: Bench) -> None:
     scenario = find_scenario("steady")
     unplugged = type(scenario)("x", "x", initial=Change(plugged=False))
     async with bench.simulation(scenario=unplugged) as simulation:
-        assert not simulation.peer.line.plugged
+        assert not simulation.peer.plugged
         simulation.play(scenario)
-        assert simulation.peer.line.plugged
+        assert simulation.peer.plugged
 
 
 async def test_a_scenario_goes_on_when_the_name_of_its_line_is_taken_meanwhile(
@@ -149,7 +151,7 @@ async def test_a_scenario_goes_on_when_the_name_of_its_line_is_taken_meanwhile(
         await bench.clock.advance(91.0)
         bench.link.write_text("precious")
         await bench.clock.advance(15.0)
-        assert not simulation.peer.line.plugged
+        assert not simulation.peer.plugged
         assert "The line stays unplugged, 105 s into garbled_line" in caplog.text
         bench.link.unlink()
         simulation.apply(Change(plugged=True))
