@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 import errno
+from itertools import count
 import logging
 import os
 import socket
@@ -191,6 +192,8 @@ def requests() -> list[bytes]:
         bytes.fromhex("301b 020103 3010 02010102020400040100020103020103 0402 3000 3000"),
         *requests(),
     ],
+    # Their request ids differ from process to process.
+    ids=(str(number) for number in count()),
 )
 def test_what_is_no_trap_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
