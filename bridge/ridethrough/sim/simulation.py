@@ -14,6 +14,7 @@ from .face import Face, Place
 from .line import SOUND
 from .megatec import megatec
 from .scenario import STEADY, Moment, Scenario
+from .snmp import SnmpPeer
 from .unit import Unit
 from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, is_sounding, mains_supply, press_power
 
@@ -26,6 +27,7 @@ SPEEDS = (0.01, 3600.0)
 DEVICES: Mapping[str, Face] = {
     "megatec": megatec("Q1"),
     "megatec-old": megatec("D"),
+    "snmp": SnmpPeer,
 }
 """What a simulated UPS can be asked in."""
 _TICK = 0.05

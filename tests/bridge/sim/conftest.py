@@ -52,7 +52,9 @@ class Bench:
     async def simulation(
         self, design: str = "interactive-1000", scenario: Scenario = STEADY, **options: object
     ) -> AsyncIterator[Simulation]:
-        place = Place(self.link, options.pop("baud", None))  # type: ignore[arg-type] # as the test has it
+        wanted: dict[str, object] = {"port": self.link, "baud": None}
+        wanted |= {name: options.pop(name) for name in ("baud", "address", "trap") if name in options}
+        place = Place(**wanted)  # type: ignore[arg-type] # as the test has it
         given = {"place": place, "clock": self.clock, **options}
         simulation = Simulation(DESIGNS[design], scenario, **given)  # type: ignore[arg-type]
         simulation.open()
