@@ -108,9 +108,9 @@ class Device:
     number: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Register:
-    """One row of a map, ranges and repetitions unfolded."""
+    """One row of a map, ranges and repetitions unfolded; equal only to itself."""
 
     address: int
     functions: tuple[int, ...]
@@ -125,7 +125,7 @@ class Register:
     point: str | None
     condition: str | None
     match: Match
-    values: Mapping[int, str] = field(hash=False)
+    values: Mapping[int, str]
     """Raw number to the option of an enum; empty for other points."""
     bits: tuple[Bit, ...]
     writable: bool
