@@ -150,6 +150,43 @@ class SerialPort(asyncio.Protocol):
             finally:
                 self.trace.flush()
 
+    async def converse[T](
+        self, request: bytes, find: Callable[[bytes], T | None], *, patience: float = 1.0, longest: int = 256
+    ) -> T:
+        """Send `request` and return what `find` makes of all that has come back, as soon as it makes anything of it.
+
+        For protocols whose answers have no terminator. `patience` and `longest` are as in `exchange`; the line is
+        silent for at least three and a half characters before the request, as Modbus wants it.
+
+        Raises NoAnswerError, MalformedError, FloodError, or LinkError when the port has gone.
+        """
+        async with self._turn:
+            await asyncio.sleep(0)
+            await self._quiet(patience)
+            self._received.clear()
+            silence = self._heard + max(0.00175, self.line.seconds(4)) - self._loop.time()
+            if silence > 0:
+                await asyncio.sleep(silence)
+            self._check()
+            assert self._transport is not None
+            self.trace.record(SENT, request)
+            self._transport.write(request)
+            allowed = self.line.seconds(len(request)) + patience + 1.5 * self.line.seconds(longest)
+            try:
+                async with asyncio.timeout(allowed):
+                    while (found := find(bytes(self._received))) is None:
+                        self._check()
+                        self._arrived.clear()
+                        await self._arrived.wait()
+                    return found
+            except TimeoutError:
+                seen = bytes(self._received)
+                if not seen:
+                    raise NoAnswerError(f"{self.path}: no answer to {request.hex(' ')}") from None
+                raise MalformedError(f"{self.path}: the answer makes no sense: {seen[:40].hex(' ')}", seen) from None
+            finally:
+                self.trace.flush()
+
     async def close(self) -> None:
         """Give the port back; returns when it is closed."""
         await asyncio.sleep(0)  # the transport presents itself in the turn after the opening
@@ -222,6 +259,24 @@ class SerialPort(asyncio.Protocol):
             deadline = min(last, max(first if strays else 0.0, self._loop.time() + max(0.25, self.line.seconds(20))))
 
 
+class SharedPort:
+    """A part in a port that several links use in turns, such as an RS-485 line with a device for each."""
+
+    def __init__(self, port: SerialPort, parts: set[SharedPort], turn: asyncio.Lock) -> None:
+        """Use `SerialPorts.share` instead. Who opens or closes the port has the `turn`."""
+        self.port = port
+        self._parts = parts
+        self._turn = turn
+        parts.add(self)
+
+    async def close(self) -> None:
+        """Give the part back; the port is closed with the last one."""
+        async with self._turn:
+            self._parts.discard(self)
+            if not self._parts:
+                await self.port.close()
+
+
 class SerialPorts:
     """Every serial port of the process, and the trace of each."""
 
@@ -232,6 +287,9 @@ class SerialPorts:
         self._owners: dict[str, str] = {}
         """Real path to the name under which it is owned."""
         self._open: dict[str, SerialPort] = {}
+        self._shared: dict[str, set[SharedPort]] = {}
+        """Real path to the parts in a port that is shared."""
+        self._sharing: dict[str, asyncio.Lock] = {}
 
     @property
     def traces(self) -> Mapping[str, Trace]:
@@ -277,6 +335,26 @@ class SerialPorts:
         trace.note(f"{path}: opened at {line.baud} baud")
         return port
 
+    async def share(self, path: str, line: LineSettings) -> SharedPort:
+        """Own a part in a port: others who share it, and nobody else, may use it as well.
+
+        Raises LinkError as `open` does, and when those who have it set the line in another way.
+        """
+        real = await asyncio.to_thread(os.path.realpath, path)
+        turn = self._sharing.setdefault(real, asyncio.Lock())
+        async with turn:
+            parts = self._shared.get(real)
+            port = next((part.port for part in parts or () if not part.port.lost), None)
+            if parts is None or port is None:
+                port, parts = await self.open(path, line), set()
+                self._shared[real] = parts
+            elif port.line != line:
+                raise LinkError(
+                    f"{path} is already used by another link that sets it to {port.line.baud} baud, "
+                    f"{port.line.parity} parity, {port.line.stop_bits} stop bits; all links on one line must agree."
+                )
+            return SharedPort(port, parts, turn)
+
     async def close(self) -> None:
         """Close every port that is still open."""
         for port in list(self._open.values()):
@@ -285,6 +363,7 @@ class SerialPorts:
     def _release(self, real: str) -> None:
         self._owners.pop(real, None)
         self._open.pop(real, None)
+        self._shared.pop(real, None)
 
 
 async def _opened(path: str, real: str, line: LineSettings) -> serial.Serial:
@@ -388,4 +467,5 @@ __all__ = [
     "NoAnswerError",
     "SerialPort",
     "SerialPorts",
+    "SharedPort",
 ]

@@ -7,9 +7,10 @@ from ridethrough.clock import SystemClock
 from .base import Credentials, Link, LinkUrl
 from .context import LinkContext
 from .megatec import MegatecLink
+from .modbus import ModbusLink
 from .nut import NutLink
 
-LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink)}
+LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink, ModbusLink)}
 
 
 def open_link(url: str, credentials: Credentials, context: LinkContext) -> Link:
