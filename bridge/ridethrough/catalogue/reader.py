@@ -25,7 +25,7 @@ PLACEHOLDERS = {
     # Phases, neutral and phase pairs as NUT names them.
     "line": ("L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1"),
     "branch": ("bypass", "servicebypass", "inverter"),
-    "number": tuple(str(number) for number in range(64)),
+    "number": tuple(str(number) for number in range(65)),
     "contact": tuple(str(number) for number in range(1, 17)),
     "name": (),
 }
