@@ -19,6 +19,7 @@ from ridethrough.catalogue import load_catalogue
 
 from .document import Secret, Tree
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
+from .thresholds import fault
 from .units import APPARENT_POWER, BATTERY_LIFE, HEALTH_LEVEL, HOLD, HOLD_TIME, RECHARGE_TIME, SHUTDOWN_TIME, Measure
 
 type LinkCheck = Callable[[str], object]
@@ -173,6 +174,11 @@ def _device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> 
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise vol.Invalid(f"{key} stands twice; give one of them an id", path=[Key.THRESHOLDS, index])
+    faults = [(index, found) for index, one in enumerate(config.thresholds) if (found := fault(kind, one)) is not None]
+    if faults:
+        raise vol.MultipleInvalid(
+            [vol.Invalid(message, path=[Key.THRESHOLDS, index, *where]) for index, (where, message) in faults]
+        )
     return config
 
 
