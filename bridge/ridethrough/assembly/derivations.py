@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 
 from ridethrough.config import Limits, UpsConfig
 from ridethrough.config.model import ThresholdConfig
-from ridethrough.logic import Bounds, Threshold, UpsSettings, thresholds_derivation, ups_derivation
+from ridethrough.logic import Bounds, Threshold, UpsSettings, summary_derivation, thresholds_derivation, ups_derivation
 from ridethrough.site import Derivation
 
 
@@ -21,6 +21,8 @@ def derivations(
         found.append(ups_derivation(ups_settings(device), on_battery_before=on_battery_before))
     if device.thresholds:
         found.append(thresholds_derivation(map(threshold, device.thresholds), raised))
+    if device.kind == "ups":
+        found.append(summary_derivation())
     return tuple(found)
 
 

@@ -1,7 +1,20 @@
 """Pure functions and state machines: they take values and the time, and return values."""
 
 from .autonomy import UpsSettings
+from .battery import BatterySettings, Calendar, battery_derivation
+from .last_minutes import last_minutes_derivation
 from .thresholds import Bounds, Threshold, thresholds_derivation
-from .ups import ups_derivation
+from .ups import summary_derivation, ups_derivation
 
-__all__ = ["Bounds", "Threshold", "UpsSettings", "thresholds_derivation", "ups_derivation"]
+__all__ = [
+    "BatterySettings",
+    "Bounds",
+    "Calendar",
+    "Threshold",
+    "UpsSettings",
+    "battery_derivation",
+    "last_minutes_derivation",
+    "summary_derivation",
+    "thresholds_derivation",
+    "ups_derivation",
+]

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 import math
 
-from .derivation import Derivation, Derived, View
-from .ups_status import number
+from .derivation import Derivation, Derived, View, number
 
 LEVELS = ("warning", "alarm")
 
