@@ -2,12 +2,14 @@
 
 from .autonomy import UpsSettings
 from .battery import BatterySettings, Calendar, battery_derivation
+from .battery_test import BatteryTests
 from .last_minutes import last_minutes_derivation
 from .thresholds import Bounds, Threshold, thresholds_derivation
 from .ups import summary_derivation, ups_derivation
 
 __all__ = [
     "BatterySettings",
+    "BatteryTests",
     "Bounds",
     "Calendar",
     "Threshold",

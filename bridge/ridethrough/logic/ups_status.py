@@ -36,11 +36,6 @@ class UpsConditions:
         """Whether a condition holds, None if that is not known."""
         return condition in self.active if condition in self.known else None
 
-    def joined(self, derived: Mapping[str, bool]) -> UpsConditions:
-        """Add what was derived."""
-        active = {condition for condition, holds in derived.items() if holds}
-        return UpsConditions(self.active | active, self.known | derived.keys())
-
 
 def mode(conditions: UpsConditions) -> str | None:
     """Name what feeds the load, one of the options of `ups.mode`; None while that is not known.

@@ -29,6 +29,8 @@ def test_symmetry_is_the_difference_of_the_strings(
     if negative is not None:
         values["battery.negative.voltage"] = negative
     assert symmetry(values) == difference
+    derived = battery_derivation(BatterySettings(), lambda: INSTALLED)(seen(values), 0.0)
+    assert derived.points.get("battery.symmetry") == difference
 
 
 # M:2283: months of 30 days, 48 of them if nobody has said.
