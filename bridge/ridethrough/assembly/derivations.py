@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Set as AbstractSet
 from datetime import date
 
 from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import Limits, UpsConfig
+from ridethrough.config import Limits, UpsConfig, apply_profile
 from ridethrough.config.model import ThresholdConfig
 from ridethrough.logic import (
     BatterySettings,
@@ -52,9 +52,12 @@ def derivations(
 ) -> tuple[Derivation, ...]:
     """Make the derivations of one device, in the order in which they run: each sees what those before it gave.
 
+    Where a person has given no value, that of the model profile holds.
+
     `today` gives the date (UTC), by the machine's clock unless given. `on_battery_before`: seconds that an outage known
     to the journal had lasted when the bridge started. `raised`: the conditions that the journal knows as raised.
     """
+    device = apply_profile(device)
     thresholds = thresholds_derivation(map(threshold, device.thresholds), raised)
     if device.kind != "ups":
         return (thresholds,) if device.thresholds else ()
