@@ -3,6 +3,7 @@
 from .errors import ConfigError, Problem
 from .loader import EXAMPLE, load
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
+from .profiles import ModelProfile, apply_profile, profiles
 from .schema import LinkCheck
 
 __all__ = [
@@ -12,11 +13,14 @@ __all__ = [
     "ConfigError",
     "Limits",
     "LinkCheck",
+    "ModelProfile",
     "PipeConfig",
     "Problem",
     "ThresholdConfig",
     "TlsConfig",
     "TrapConfig",
     "UpsConfig",
+    "apply_profile",
     "load",
+    "profiles",
 ]

@@ -19,6 +19,8 @@ from ridethrough.catalogue import load_catalogue
 
 from .document import Secret, Tree
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
+from .profiles import apply_profile, profiles
+from .thresholds import fault
 from .units import APPARENT_POWER, BATTERY_LIFE, HEALTH_LEVEL, HOLD, HOLD_TIME, RECHARGE_TIME, SHUTDOWN_TIME, Measure
 
 type LinkCheck = Callable[[str], object]
@@ -135,7 +137,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
     ups = section(
         device
         | {
-            vol.Optional(Key.MODEL): slug,
+            vol.Optional(Key.MODEL): profile,
             vol.Optional(Key.LOAD): measure(APPARENT_POWER),
             vol.Optional(Key.HOLD_TIME): measure(HOLD_TIME),
             vol.Optional(Key.RECHARGE_TIME): measure(RECHARGE_TIME),
@@ -167,13 +169,28 @@ def _device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> 
     if Key.BATTERY_TOO_OLD_AFTER in values:
         values[Key.BATTERY_TOO_OLD_AFTER] = round(values[Key.BATTERY_TOO_OLD_AFTER])
     config = UpsConfig(kind=kind, **values)
-    if config.load is not None and config.power is not None and config.load > config.power:
-        raise vol.Invalid(f"must not exceed power, {config.power:g} VA", path=[Key.LOAD])
+    rating = apply_profile(config).power
+    if config.load is not None and rating is not None and config.load > rating:
+        raise vol.Invalid(f"must not exceed power, {rating:g} VA", path=[Key.LOAD])
     keys = [one.key for one in config.thresholds]
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise vol.Invalid(f"{key} stands twice; give one of them an id", path=[Key.THRESHOLDS, index])
+    faults = [(index, found) for index, one in enumerate(config.thresholds) if (found := fault(kind, one)) is not None]
+    if faults:
+        raise vol.MultipleInvalid(
+            [vol.Invalid(message, path=[Key.THRESHOLDS, index, *where]) for index, (where, message) in faults]
+        )
     return config
+
+
+def profile(value: Tree) -> str:
+    """Check the name of a model profile."""
+    if not isinstance(value, str):
+        raise vol.Invalid(f"must be a model, not {show(value)}; permitted: {', '.join(profiles())}")
+    if value not in profiles():
+        raise vol.Invalid(_unknown("the model", value, profiles()))
+    return value
 
 
 def threshold(value: Tree) -> ThresholdConfig:

@@ -1,6 +1,22 @@
 """Pure functions and state machines: they take values and the time, and return values."""
 
 from .autonomy import UpsSettings
-from .ups import ups_derivation
+from .battery import BatterySettings, Calendar, battery_derivation
+from .battery_test import BatteryTests
+from .last_minutes import last_minutes_derivation
+from .thresholds import Bounds, Threshold, thresholds_derivation
+from .ups import summary_derivation, ups_derivation
 
-__all__ = ["UpsSettings", "ups_derivation"]
+__all__ = [
+    "BatterySettings",
+    "BatteryTests",
+    "Bounds",
+    "Calendar",
+    "Threshold",
+    "UpsSettings",
+    "battery_derivation",
+    "last_minutes_derivation",
+    "summary_derivation",
+    "thresholds_derivation",
+    "ups_derivation",
+]

@@ -35,3 +35,9 @@ class Derived:
 
 type Derivation = Callable[[View, float], Derived]
 """Called with a view and the monotonic time in seconds, in order of time; it may remember what it needs."""
+
+
+def number(values: Mapping[str, Value], key: str) -> float | None:
+    """Give a value that is a number, else None."""
+    value = values.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""All that is worked out about one UPS, joined into one derivation for the site."""
+"""What is worked out about one UPS from what it tells, and what is made of everything that is known in the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,9 @@ import math
 from ridethrough.catalogue import Catalogue, Value, load_catalogue
 
 from .autonomy import Autonomy, AutonomyInputs, AutonomyState, UpsSettings, step
-from .derivation import Derivation, Derived, View
-from .ups_status import (
-    UpsConditions,
-    conditions_of,
-    derived_conditions,
-    discharging,
-    mode,
-    number,
-    rfc1628_alarms,
-    status_word,
-)
+from .derivation import Derivation, Derived, View, number
+from .phases import phases_load
+from .ups_status import UpsConditions, conditions_of, derived_conditions, discharging, mode, rfc1628_alarms, status_word
 
 TICK = 1.0
 """Seconds between two derivations on battery, where time alone changes something."""
@@ -38,28 +30,40 @@ class UpsState:
     """When this was first worked out, monotonic seconds."""
 
 
-def ups_derivation(
-    settings: UpsSettings, catalogue: Catalogue | None = None, *, on_battery_before: float = 0.0
-) -> Derivation:
+def ups_derivation(settings: UpsSettings, *, on_battery_before: float = 0.0) -> Derivation:
     """Make the derivation of one UPS; see `derive`. It remembers the battery's charge between calls.
 
     `on_battery_before` is for a bridge that was restarted during an outage: the seconds since the journal has it begin.
     """
-    table = load_catalogue() if catalogue is None else catalogue
     state = UpsState(on_battery_before=max(0.0, on_battery_before))
 
     def derivation(view: View, now: float) -> Derived:
         nonlocal state
-        state, derived = derive(settings, table, state, view, now)
+        state, derived = derive(settings, state, view, now)
         return derived
 
     return derivation
 
 
-def derive(
-    settings: UpsSettings, catalogue: Catalogue, state: UpsState, view: View, now: float
-) -> tuple[UpsState, Derived]:
-    """Work out mode, status word, alarms, time on battery, charge and runtime, and conditions that follow.
+def summary_derivation(catalogue: Catalogue | None = None) -> Derivation:
+    """Make what puts all conditions of a UPS into a few words: mode, status word, number of alarms. It runs last."""
+    table = load_catalogue() if catalogue is None else catalogue
+
+    def derivation(view: View, _now: float) -> Derived:
+        conditions = conditions_of(view.active, view.known)
+        alarms = rfc1628_alarms(conditions, table)
+        words: Mapping[str, Value | None] = {
+            "ups.mode": mode(conditions),
+            "ups.status.word": status_word(conditions, table),
+            "alarms.present": None if alarms is None else len(alarms),
+        }
+        return Derived({key: word for key, word in words.items() if word is not None and key not in view.values})
+
+    return derivation
+
+
+def derive(settings: UpsSettings, state: UpsState, view: View, now: float) -> tuple[UpsState, Derived]:
+    """Work out load, time on battery, charge and runtime, and conditions that follow from what the UPS tells.
 
     `now` is the monotonic time in seconds. What the device tells itself is not worked out, what is not known is left
     out.
@@ -68,11 +72,11 @@ def derive(
     load = load_share(settings, view.values)
     autonomy, known = step(settings, state.autonomy, _inputs(told, view.values, load), now)
     points = {key: value for key, value in _battery(known).items() if key not in view.values}
-    if load is not None and "ups.load" not in view.values and "ups.power" in view.values:
-        points["ups.load"] = round(100.0 * load, 1)
+    measured = measured_load(settings, view.values)
+    if measured is not None and "ups.load" not in view.values:
+        points["ups.load"] = round(100.0 * measured, 1)
 
     follows = derived_conditions(told, {**points, **view.values})
-    conditions = told.joined(follows)
     since, before = state.on_battery_since, state.on_battery_before
     started = now if state.started is None else state.started
     match told.get("on_battery"):
@@ -84,13 +88,6 @@ def derive(
         case False:
             since, before = None, 0.0
             points["battery.runtime.elapsed"] = 0.0
-    alarms = rfc1628_alarms(conditions, catalogue)
-    words: Mapping[str, Value | None] = {
-        "ups.mode": mode(conditions),
-        "ups.status.word": status_word(conditions, catalogue),
-        "alarms.present": None if alarms is None else len(alarms),
-    }
-    points |= {key: value for key, value in words.items() if value is not None}
     again = TICK if told.get("on_battery") else None
     if again is None and autonomy.charging_since is not None and "battery.charge" not in view.values:
         again = SLOW_TICK
@@ -99,14 +96,22 @@ def derive(
 
 
 def load_share(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:
-    """Find the load as a share of the rating: told, or from apparent power, or as a person has entered it."""
+    """Find the load as a share of the rating: as measured, or as a person has entered it."""
+    measured = measured_load(settings, values)
+    if measured is not None:
+        return measured
+    rating = settings.power or number(values, "ups.power.nominal")
+    return None if settings.load is None or not rating else settings.load / rating
+
+
+def measured_load(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:
+    """Find the load as a share of the rating: told, or the mean of the phases, or from the apparent power."""
     percent = number(values, "ups.load")
+    if percent is None:
+        percent = phases_load(values)
     if percent is not None:
         return max(0.0, percent / 100.0)
-    rating = settings.power or number(values, "ups.power.nominal")
-    power = number(values, "ups.power")
-    if power is None:
-        power = settings.load
+    power, rating = number(values, "ups.power"), settings.power or number(values, "ups.power.nominal")
     return None if power is None or not rating else max(0.0, power / rating)
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from ridethrough.catalogue import Catalogue, Value
 
+from .derivation import number
+from .phases import input_of
+
 TESTS = frozenset({"test_in_progress", "calibrating"})
 """While these hold, the battery may carry the load although there is mains."""
 
@@ -32,11 +35,6 @@ class UpsConditions:
     def get(self, condition: str) -> bool | None:
         """Whether a condition holds, None if that is not known."""
         return condition in self.active if condition in self.known else None
-
-    def joined(self, derived: Mapping[str, bool]) -> UpsConditions:
-        """Add what was derived."""
-        active = {condition for condition, holds in derived.items() if holds}
-        return UpsConditions(self.active | active, self.known | derived.keys())
 
 
 def mode(conditions: UpsConditions) -> str | None:
@@ -70,7 +68,7 @@ def status_word(conditions: UpsConditions, catalogue: Catalogue, kind: str = "up
 
 
 def rfc1628_alarms(conditions: UpsConditions, catalogue: Catalogue, kind: str = "ups") -> tuple[int, ...] | None:
-    """List the active ones of the 24 alarms of RFC 1628 by their last number, in order; None as for the word."""
+    """List the active alarms of RFC 1628 and its extension by their last number, in order; None as for the word."""
     if not _tells(conditions):
         return None
     numbers = (row.rfc1628_alarm for row in catalogue.conditions if kind in row.kinds and row.key in conditions.active)
@@ -82,16 +80,10 @@ def derived_conditions(conditions: UpsConditions, values: Mapping[str, Value]) -
     found = {
         "battery_low": _battery_low(values),
         "input_bad": _input_bad(conditions, values),
-        "input_high": _above(values, "input.voltage", "input.transfer.high"),
+        "input_high": input_of(values).too_high,
         "output_active": _output_active(conditions),
     }
     return {key: holds for key, holds in found.items() if holds is not None and key not in conditions.known}
-
-
-def number(values: Mapping[str, Value], key: str) -> float | None:
-    """Give a value that is a number, else None."""
-    value = values.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def discharging(conditions: UpsConditions) -> bool | None:
@@ -116,16 +108,12 @@ def _battery_low(values: Mapping[str, Value]) -> bool | None:
 
 def _input_bad(conditions: UpsConditions, values: Mapping[str, Value]) -> bool | None:
     """By the transfer limits if there are any; else what makes a UPS go on battery, unless it is testing."""
-    voltage, nominal = number(values, "input.voltage"), number(values, "input.voltage.nominal")
-    outside = {
-        _above(values, "input.voltage", "input.transfer.high"),
-        _above(values, "input.transfer.low", "input.voltage"),
-    }
-    if True in outside or (voltage is not None and nominal is not None and voltage < nominal / 2.0):
+    supply = input_of(values)
+    if supply.within is False or supply.missing:
         return True
     if conditions.get("on_battery") is True and not conditions.active & TESTS:
         return True
-    if conditions.get("on_battery") is False or None not in outside:
+    if conditions.get("on_battery") is False or supply.within:
         return False
     return None
 

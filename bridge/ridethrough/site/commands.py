@@ -8,6 +8,7 @@ from .site import Site
 
 type Arguments = Mapping[str, Value]
 type Performer = Callable[[str, Arguments], Awaitable[CommandResult]]
+type Listener = Callable[[str, Arguments], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Commands:
         """Create an empty switchboard for `site`."""
         self._site = site
         self._performers: dict[DeviceId, Performer] = {}
+        self._listeners: dict[DeviceId, list[Listener]] = {}
 
     def offer(self, device: DeviceId, performer: Performer) -> Callable[[], None]:
         """Let `performer` carry out the commands of `device`; returns what withdraws the offer."""
@@ -45,6 +47,20 @@ class Commands:
                 del self._performers[device]
 
         return withdraw
+
+    def listen(self, device: DeviceId, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every command at the moment it is given to the device; returns what ends that.
+
+        Whether the device obeys is not known then.
+        """
+        listeners = self._listeners.setdefault(device, [])
+        listeners.append(listener)
+
+        def end() -> None:
+            if listener in listeners:
+                listeners.remove(listener)
+
+        return end
 
     async def perform(self, device_id: DeviceId, command: str, arguments: Arguments) -> CommandResult:
         """Carry out a command.
@@ -71,5 +87,7 @@ class Commands:
         performer = self._performers.get(device_id)
         if performer is None:
             raise CommandError("offline", f"{device.name} cannot be reached at the moment.")
+        for listener in tuple(self._listeners.get(device_id, ())):
+            listener(command, arguments)
         # What was not given the device may have a setting for; only its link knows whether the default is needed.
         return await performer(command, arguments)

@@ -70,3 +70,20 @@ async def test_withdrawing_leaves_a_later_offer(commands: Commands) -> None:
     commands.offer(UPS, other)
     withdraw()
     assert (await commands.perform(UPS, "beeper.mute", {})).message == "other"
+
+
+async def test_listener_hears_what_is_given_to_its_device_and_nothing_else(commands: Commands) -> None:
+    heard: list[tuple[str, Mapping[str, Value]]] = []
+    end = commands.listen(UPS, lambda command, arguments: heard.append((command, arguments)))
+    with pytest.raises(CommandError):
+        await commands.perform(UPS, "beeper.mute", {})
+    assert heard == []
+    commands.offer(UPS, perform)
+    await commands.perform(UPS, "test.battery.start", {"duration": 5})
+    with pytest.raises(CommandError):
+        await commands.perform(UPS, "load.off", {})
+    assert heard == [("test.battery.start", {"duration": 5})]
+    end()
+    end()
+    await commands.perform(UPS, "beeper.mute", {})
+    assert len(heard) == 1

@@ -1,7 +1,6 @@
 """What is worked out about a UPS: mode, UPSMAN's word, RFC 1628's alarms, time on battery, charge and runtime."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from hypothesis import given, strategies as st
 import pytest
@@ -10,7 +9,7 @@ from ridethrough.catalogue import Value, load_catalogue
 from ridethrough.clock import ManualClock
 from ridethrough.logic.autonomy import UpsSettings
 from ridethrough.logic.derivation import Derived
-from ridethrough.logic.ups import block_voltage, load_share, ups_derivation
+from ridethrough.logic.ups import block_voltage, load_share, summary_derivation, ups_derivation
 from ridethrough.logic.ups_status import (
     UpsConditions,
     derived_conditions,
@@ -21,23 +20,11 @@ from ridethrough.logic.ups_status import (
 )
 from ridethrough.site import Device, DeviceId, Quality, Reading, Site, Source
 
+from .views import Seen, seen
+
 CATALOGUE = load_catalogue()
 UPS_CONDITIONS = sorted(row.key for row in CATALOGUE.conditions if "ups" in row.kinds)
 SETTINGS = UpsSettings(power=1000, hold_time=10, recharge_time=4)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A device as a derivation sees it."""
-
-    values: Mapping[str, Value] = field(default_factory=dict)
-    active: frozenset[str] = frozenset()
-    known: frozenset[str] = frozenset()
-
-
-def seen(values: Mapping[str, Value] | None = None, **conditions: bool) -> Seen:
-    active = frozenset(key for key, holds in conditions.items() if holds)
-    return Seen(values or {}, active, frozenset(conditions))
 
 
 def told(**conditions: bool) -> UpsConditions:
@@ -45,7 +32,12 @@ def told(**conditions: bool) -> UpsConditions:
 
 
 def derive(view: Seen, settings: UpsSettings = SETTINGS, now: float = 0.0) -> Derived:
-    return ups_derivation(settings)(view, now)
+    """Work out everything once, as a site does: what follows, and then the summary of it all."""
+    first = ups_derivation(settings)(view, now)
+    active = view.active | {key for key, holds in first.conditions.items() if holds}
+    known = view.known | first.conditions.keys()
+    last = summary_derivation()(Seen({**first.points, **view.values}, active, known), now)
+    return Derived({**first.points, **last.points}, first.conditions, first.again)
 
 
 # The manual's own examples, M:11148–11153.
@@ -374,6 +366,7 @@ def test_outage_of_a_plain_megatec_ups_on_a_site() -> None:
     ups = DeviceId("ups")
     site.put(Device(ups, "ups-1", "ups", "UPS"))
     site.derive(ups, ups_derivation(UpsSettings(power=1000, hold_time=6, recharge_time=4)))
+    site.derive(ups, summary_derivation())
     lane = site.lane(ups, 5.0)
 
     def poll(voltage: float, load: float, *, on_battery: bool) -> None:
