@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 
 from aiohttp import WSMsgType, web
 
+from ridethrough.config import ConfigureError
 from ridethrough.events.event import JournalError
 from ridethrough.site import CommandError
 
@@ -20,7 +21,7 @@ from .limits import Limits
 from .orders import Orders, Outcome
 from .outbox import Outbox
 from .protocols import TokenInfo, TokenVerifier
-from .requests import Auth, Command, MalformedRequest, MissingToken, Request, Subscribe, parse
+from .requests import Auth, Command, Configure, MalformedRequest, MissingToken, Request, Subscribe, parse
 from .roster import NO_AUTH, TRY_LATER, WRONG_TOKEN, Roster
 
 _LOGGER = logging.getLogger(__name__)
@@ -112,6 +113,10 @@ class Session:
                     self._outbox.ask(events_after)
                 case Command() as command:
                     self._command(command, token)
+                case Configure(number):
+                    # For the moment nobody answers it.
+                    told = ConfigureError("busy", "The configuration cannot be asked for yet.")
+                    self._outbox.answer(wire.configured(number, told))
                 case Auth():
                     raise Hangup(MALFORMED, "The token has been shown already.")
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from ridethrough.catalogue import Role
+from ridethrough.config import ConfigureError
 from ridethrough.events.event import Event
 from ridethrough.site import CommandError, CommandResult, ConditionState, Device, DeviceId, Reading
 
@@ -15,6 +16,8 @@ type Json = dict[str, Any]
 """The edge: what is about to be written as JSON."""
 
 API: Mapping[str, int] = {"min": API_VERSION, "max": API_VERSION}
+FEATURES = ("configure",)
+"""What this bridge understands beyond the first bridges of this version."""
 LARGEST_EXACT = 2**53
 """Beyond this many clients read a JSON integer as something else."""
 
@@ -76,7 +79,7 @@ def hello(bridge: DeviceId, name: str, version: str) -> bytes:
 
 def ready(role: Role) -> bytes:
     """Say that the token is good for `role`."""
-    return encode({"type": "ready", "role": role, "api": API_VERSION})
+    return encode({"type": "ready", "role": role, "api": API_VERSION, "features": FEATURES})
 
 
 def event(row: Event) -> bytes:
@@ -104,6 +107,18 @@ def result(number: int, outcome: CommandResult | CommandError) -> bytes:
             message |= {"ok": True, "message": outcome.message, "confirmed": outcome.confirmed}
         case CommandError():
             message |= {"ok": False, "error": {"code": outcome.code, "message": str(outcome)}}
+    return encode(message)
+
+
+def configured(number: int, outcome: Mapping[str, object] | ConfigureError) -> bytes:
+    """Answer the client's configure `number`."""
+    message: Json = {"type": "configured", "id": number}
+    match outcome:
+        case ConfigureError(code=code, field=field):
+            error = {"code": code, "message": str(outcome)} | ({} if field is None else {"field": field})
+            message |= {"ok": False, "error": error}
+        case _:
+            message |= {"ok": True, "data": dict(outcome)}
     return encode(message)
 
 
@@ -168,6 +183,7 @@ __all__ = [
     "API",
     "condition",
     "conditions",
+    "configured",
     "delta",
     "device",
     "encode",

@@ -26,3 +26,16 @@ class ConfigError(Exception):
         """Carry the problems, in the order of the lines."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigureError(Exception):
+    """What a client wants of the configuration cannot be done. `code` is stable, the message is for people."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        """Codes: forbidden, not_granted, invalid, conflict, unknown_device, unreachable, not_writable, busy.
+
+        `field` is what of a device is wrong: a key of it, or `option.<name>` for an option of its link.
+        """
+        super().__init__(message)
+        self.code = code
+        self.field = field
