@@ -1,7 +1,7 @@
 """What is wrong with a configuration: where, what, and what would be right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,6 +13,8 @@ class Problem:
     line: int
     """Counted from 1; 0 when it concerns the file as a whole."""
     message: str
+    place: tuple[str | int, ...] = field(default=(), compare=False)
+    """What of the file it is: ups, 0, link; empty when it is nothing in particular."""
 
     def __str__(self) -> str:
         """`file:line: message`, as compilers write it, so that editors jump to it."""
