@@ -16,8 +16,6 @@ type Json = dict[str, Any]
 """The edge: what is about to be written as JSON."""
 
 API: Mapping[str, int] = {"min": API_VERSION, "max": API_VERSION}
-FEATURES = ("configure",)
-"""What this bridge understands beyond the first bridges of this version."""
 LARGEST_EXACT = 2**53
 """Beyond this many clients read a JSON integer as something else."""
 
@@ -77,9 +75,10 @@ def hello(bridge: DeviceId, name: str, version: str) -> bytes:
     return encode({"type": "hello", "api": API, "bridge": {"id": bridge, "name": name, "version": version}})
 
 
-def ready(role: Role) -> bytes:
-    """Say that the token is good for `role`."""
-    return encode({"type": "ready", "role": role, "api": API_VERSION, "features": FEATURES})
+def ready(role: Role, *, configure: bool = True) -> bytes:
+    """Say that the token is good for `role`, and what this bridge understands beyond the first ones of this version."""
+    features = ["configure"] if configure else []
+    return encode({"type": "ready", "role": role, "api": API_VERSION, "features": features})
 
 
 def event(row: Event) -> bytes:
