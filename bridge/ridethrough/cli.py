@@ -1,10 +1,8 @@
-"""The command line, and the only place where the parts of the bridge are put together."""
+"""The command line."""
 
 import argparse
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, suppress
-import gc
 import logging
 import os
 from pathlib import Path
@@ -14,33 +12,18 @@ import sys
 import aiohttp
 
 from ridethrough import __version__
-from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.api import ApiStartError
 from ridethrough.api.certificate import CertificateError, identity, served_fingerprint
-from ridethrough.assembly.derivations import derivations
-from ridethrough.catalogue import Role, Severity, load_catalogue
-from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, UpsConfig, load
-from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
-from ridethrough.links import (
-    LINKS,
-    Credentials,
-    LinkContext,
-    LinkError,
-    LinkRunner,
-    LinkUrl,
-    SerialPorts,
-    Subscription,
-    check_link,
-    open_link,
-)
+from ridethrough.assembly.service import serve, store_of
+from ridethrough.catalogue import Role
+from ridethrough.clock import SystemClock
+from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, load
+from ridethrough.events import JournalError
+from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.sim.runner import add_arguments, options_from, simulate
 from ridethrough.sim.scenario import ScenarioError
-from ridethrough.site import Commands, Device, Site, keep_expiring
 from ridethrough.store import Store, StoreError
-from ridethrough.tasks import Supervisor
-
-_LOGGER = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "ridethrough.yaml"
 CONFIG_VARIABLE = "RIDETHROUGH_CONFIG"
@@ -60,10 +43,6 @@ _EXPECTED = (
     ValueError,
 )
 """What a person can do something about: its message says what."""
-API_RETRY = 10.0
-"""Seconds between two attempts to listen on an address that is not there yet."""
-JOURNAL_PATIENCE = 5.0
-"""Seconds that starting and stopping wait for the journal."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -195,7 +174,7 @@ async def _token(options: argparse.Namespace) -> int:
     if options.action != "list" and not options.name:
         raise ValueError(f"ridethrough token {options.action} needs the token's name")
     config = _config(options)
-    async with Store.open(_store(config)) as store:
+    async with Store.open(store_of(config)) as store:
         match options.action:
             case "create":
                 secret = await store.tokens.create(options.name, options.role)
@@ -269,131 +248,10 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _store(config: BridgeConfig) -> Path:
-    return config.data / "ridethrough.db"
-
-
 async def _run(options: argparse.Namespace) -> int:
-    config = _config(options)
-    clock = SystemClock()
-    stop = asyncio.Event()
+    stop, reread = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store.open(_store(config), clock))
-        stack.enter_context(store.owned())
-        site, ports = Site(load_catalogue(), clock), SerialPorts(clock)
-        context = LinkContext(clock, ports, site=site)
-        commands = Commands(site)
-        identities = store.identities
-        bridge = Device(
-            identities.bridge_id, "bridge", "bridge", config.name, model="Ridethrough", firmware=__version__
-        )
-        site.put(bridge)
-        recorder = Recorder(site, store.journal, clock)
-        stack.push_async_callback(recorder.close)
-        await recorder.restore()
-        outages = {event.device: event.at for event in await store.journal.raised() if event.key == "on_battery"}
-        known = await store.journal.devices()
-        runners: list[LinkRunner] = []
-        for ups in config.devices:
-            device = Device(identities.mint(ups.key), ups.key, ups.kind, ups.name, parent=bridge.id)
-            link = open_link(ups.link, _credentials(ups), context)
-            runner = LinkRunner(
-                link, device, site, commands, clock, granted=ups.allow, mint=identities.mint, known=device.id in known
-            )
-            before = (clock.utc() - outages[device.id]).total_seconds() if device.id in outages else 0.0
-            for derivation in derivations(ups, on_battery_before=before):
-                site.derive(device.id, derivation)
-            runners.append(runner)
-        supervisor = await stack.enter_async_context(Supervisor(clock))
-        supervisor.start("The recorder of events", recorder.run)
-        supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
-        for ups, runner in zip(config.devices, runners, strict=True):
-            if ups.enabled:
-                supervisor.start(f"The link of {ups.key}", runner.run)
-            else:
-                runner.disable()
-        if config.api.enabled:
-            api = await stack.enter_async_context(Supervisor(clock))
-
-            def server() -> ApiServer:
-                return ApiServer(
-                    config.api,
-                    site,
-                    commands,
-                    recorder,
-                    store.journal,
-                    store.tokens,
-                    clock,
-                    bridge=bridge,
-                    version=__version__,
-                    data=config.data,
-                    traces=_Traces(config, ports),
-                )
-
-            decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            api.start("The API", lambda: _serve(server, clock, decided))
-            await decided
-        await _record("started", bridge, recorder, clock)
-        # What exists now lives as long as the bridge: garbage collection need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        _LOGGER.info(
-            "Ridethrough %s runs: %s", __version__, ", ".join(ups.key for ups in config.devices) or "no devices yet"
-        )
-        await stop.wait()
-        await _record("stopped", bridge, recorder, clock)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reread.set)
+    await serve(options.config, stop, reread)
     return 0
-
-
-def _credentials(ups: UpsConfig) -> Credentials:
-    return Credentials(ups.username, ups.password, ups.community, ups.privacy_password)
-
-
-async def _serve(make: Callable[[], ApiServer], clock: Clock, decided: asyncio.Future[None]) -> None:
-    """Serve the API until cancelled. After a power failure its address may come later than the bridge: wait for it.
-
-    `decided` is told when it serves or waits, or why it never will.
-    """
-    while True:
-        server = make()
-        try:
-            await server.start()
-        except ApiStartError as error:
-            if not error.may_pass and not decided.done():
-                decided.set_exception(error)
-                return
-            if not decided.done():
-                _LOGGER.warning("%s It is tried again until it works; the bridge does everything else.", error)
-                decided.set_result(None)
-            await clock.sleep(API_RETRY)
-            continue
-        if not decided.done():
-            decided.set_result(None)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await server.stop()
-
-
-async def _record(key: str, bridge: Device, recorder: Recorder, clock: Clock) -> None:
-    """Note in the journal what the bridge did; a full disk neither keeps it from starting nor from stopping."""
-    details = {"version": __version__}
-    event = Event(clock.utc(), EventKind.SYSTEM, bridge.id, key, EdgeKind.OCCURRED, Severity.INFO, details)
-    with suppress(TimeoutError, JournalError):
-        async with asyncio.timeout(JOURNAL_PATIENCE):
-            await recorder.record(event)
-
-
-class _Traces:
-    """Finds the line of a device by the device's key."""
-
-    def __init__(self, config: BridgeConfig, ports: SerialPorts) -> None:
-        self._paths = {ups.key: LinkUrl.parse(ups.link).path for ups in config.devices}
-        self._ports = ports
-
-    def trace(self, device: str) -> AbstractContextManager[Subscription] | None:
-        """Listen to the line of a device; None when it is not on a serial line."""
-        trace = self._ports.trace(self._paths.get(device, ""))
-        return None if trace is None else trace.subscribe()

@@ -2,13 +2,14 @@
 
 from .contract import load_schema
 from .limits import API_VERSION, Limits
-from .protocols import EventHistory, EventSource, TokenInfo, TokenVerifier, TraceSource
+from .protocols import Configurator, EventHistory, EventSource, TokenInfo, TokenVerifier, TraceSource
 from .server import ApiServer, ApiStartError
 
 __all__ = [
     "API_VERSION",
     "ApiServer",
     "ApiStartError",
+    "Configurator",
     "EventHistory",
     "EventSource",
     "Limits",

@@ -43,6 +43,12 @@ class Limits:
     """Commands of one client being carried out at once."""
     pending_total: int = 128
     """Commands of all clients, among them those that have hung up since."""
+    configuring: int = 16
+    """Requests about the configuration of all clients at once, tests among them."""
+    configuring_each: int = 4
+    """The same of one client."""
+    tests: int = 3
+    """Tests of connections at once: each may take 20 s, and people try one after the other."""
     events_recent: int = 2048
     """Events kept at hand as text; older ones are read from the journal."""
     events_behind: int = 10_000

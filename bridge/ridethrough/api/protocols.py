@@ -1,10 +1,11 @@
 """What the API needs of the rest of the bridge. The command line passes in who provides it."""
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ridethrough.catalogue import Role
+from ridethrough.config.draft import DeviceDraft
 from ridethrough.events.event import Event
 
 
@@ -67,4 +68,26 @@ class TraceSource(Protocol):
         """
 
 
-__all__ = ["EventHistory", "EventSource", "TokenInfo", "TokenVerifier", "TraceSource"]
+class Configurator(Protocol):
+    """Shows and changes what the configuration says of devices: `assembly.Configuration`.
+
+    What it returns is the `data` of the contract. Its methods raise ConfigureError.
+    """
+
+    async def schemes(self) -> Mapping[str, object]:
+        """Say what can be configured: `SchemesData`."""
+
+    async def list(self) -> Mapping[str, object]:
+        """Say what devices the file has: `ListData`."""
+
+    async def test(self, draft: DeviceDraft) -> Mapping[str, object]:
+        """Connect once and say what was read: `TestData`. It may be cancelled."""
+
+    async def put(self, draft: DeviceDraft, revision: str, actor: str) -> Mapping[str, object]:
+        """Add or change a device in the file of this revision, and in the running bridge: `PutData`."""
+
+    async def remove(self, key: str, revision: str, actor: str) -> Mapping[str, object]:
+        """Take a device out of both: `RemoveData`."""
+
+
+__all__ = ["Configurator", "EventHistory", "EventSource", "TokenInfo", "TokenVerifier", "TraceSource"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from math import isfinite
 from typing import Any
 
@@ -53,7 +54,27 @@ class Command:
     arguments: Mapping[str, Value]
 
 
-type Request = Auth | Subscribe | Command
+class Action(StrEnum):
+    """What a client may want of the configuration."""
+
+    SCHEMES = "schemes"
+    LIST = "list"
+    TEST = "test"
+    PUT = "put"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The client asks for or changes what the configuration file says of devices."""
+
+    id: int
+    action: Action
+    arguments: Mapping[str, object]
+    """Not looked at yet: what is wrong with them is answered, not refused."""
+
+
+type Request = Auth | Subscribe | Command | Configure
 
 
 def parse(text: bytes) -> Request:
@@ -79,7 +100,10 @@ def parse(text: bytes) -> Request:
                 _key(raw.get("command"), "command"),
                 _arguments(raw.get("arguments")),
             )
-    raise MalformedRequest("The type must be auth, subscribe or command.")
+        case "configure":
+            _only(raw, "id", "action", "arguments")
+            return Configure(_number(raw.get("id"), "id"), _action(raw.get("action")), _object(raw.get("arguments")))
+    raise MalformedRequest("The type must be auth, subscribe, command or configure.")
 
 
 def _auth(raw: dict[str, Any]) -> Auth:
@@ -110,10 +134,20 @@ def _key(value: object, name: str) -> str:
     return value
 
 
-def _arguments(raw: object) -> Mapping[str, Value]:
+def _action(value: object) -> Action:
+    if not isinstance(value, str) or value not in Action:
+        raise MalformedRequest(f"action must be one of {', '.join(Action)}.")
+    return Action(value)
+
+
+def _object(raw: object) -> Mapping[str, object]:
     if not isinstance(raw, dict) or len(raw) > MOST_ARGUMENTS:
         raise MalformedRequest(f"arguments must be an object with at most {MOST_ARGUMENTS} fields.")
-    return {_key(name, "An argument's name"): _argument(value) for name, value in raw.items()}
+    return raw
+
+
+def _arguments(raw: object) -> Mapping[str, Value]:
+    return {_key(name, "An argument's name"): _argument(value) for name, value in _object(raw).items()}
 
 
 def _argument(value: object) -> Value:
@@ -129,4 +163,14 @@ def _argument(value: object) -> Value:
     )
 
 
-__all__ = ["Auth", "Command", "MalformedRequest", "MissingToken", "Request", "Subscribe", "parse"]
+__all__ = [
+    "Action",
+    "Auth",
+    "Command",
+    "Configure",
+    "MalformedRequest",
+    "MissingToken",
+    "Request",
+    "Subscribe",
+    "parse",
+]

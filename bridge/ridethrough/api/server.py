@@ -19,12 +19,13 @@ from . import wire
 from .announce import Announcement, announce
 from .broadcast import Broadcast
 from .certificate import CertificateError, identity
+from .configuration import Desk
 from .connection import SERVER, Connection
 from .downloads import Downloads
 from .gate import Gate, same_origin
 from .limits import MAX_REQUEST, Limits
 from .orders import Orders
-from .protocols import EventHistory, EventSource, TokenVerifier, TraceSource
+from .protocols import Configurator, EventHistory, EventSource, TokenVerifier, TraceSource
 from .roster import Roster
 from .session import GOING_AWAY, House, Session
 
@@ -60,12 +61,13 @@ class ApiServer:
         version: str,
         data: Path,
         traces: TraceSource,
+        configurator: Configurator | None = None,
         limits: Limits | None = None,
         memories: Memories | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
-        A certificate is kept in the folder `data`.
+        A certificate is kept in the folder `data`. Without a `configurator` clients cannot configure anything.
         """
         limits = limits or Limits()
         self._config = config
@@ -79,7 +81,10 @@ class ApiServer:
         self._roster = Roster(tokens, limits)
         self._broadcast = Broadcast(site, events, history, clock, limits)
         self._orders = Orders(site, commands, events, clock, limits)
-        self._house = House(self._greeting, tokens, self._gate, self._roster, self._broadcast, self._orders, limits)
+        self._desk = Desk(configurator, limits)
+        self._house = House(
+            self._greeting, tokens, self._gate, self._roster, self._broadcast, self._orders, self._desk, limits
+        )
         self._downloads = Downloads(
             site,
             history,
@@ -148,7 +153,8 @@ class ApiServer:
         if self._listener is not None:
             self._listener.close()
         self._roster.hangup_all(GOING_AWAY, "The bridge is going away.")
-        await asyncio.gather(self._supervisor.stop(), self._orders.stop(self._limits.farewell))
+        patience = self._limits.farewell
+        await asyncio.gather(self._supervisor.stop(), self._orders.stop(patience), self._desk.stop(patience))
         self._roster.hangup_all(GOING_AWAY, "The bridge is going away.")
         if self._sessions:
             await asyncio.wait(self._sessions, timeout=2 * self._limits.farewell)

@@ -1,7 +1,7 @@
 """One client's conversation: hello, auth, ready, subscribe; then changes and events one way, commands the other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 import logging
@@ -9,18 +9,20 @@ from typing import Literal, NoReturn
 
 from aiohttp import WSMsgType, web
 
+from ridethrough.config import ConfigureError
 from ridethrough.events.event import JournalError
 from ridethrough.site import CommandError
 
 from . import wire
 from .broadcast import Broadcast
+from .configuration import Desk
 from .connection import Connection
 from .gate import Gate
 from .limits import Limits
 from .orders import Orders, Outcome
 from .outbox import Outbox
 from .protocols import TokenInfo, TokenVerifier
-from .requests import Auth, Command, MalformedRequest, MissingToken, Request, Subscribe, parse
+from .requests import Auth, Command, Configure, MalformedRequest, MissingToken, Request, Subscribe, parse
 from .roster import NO_AUTH, TRY_LATER, WRONG_TOKEN, Roster
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class House:
     roster: Roster
     broadcast: Broadcast
     orders: Orders
+    desk: Desk
     limits: Limits
 
 
@@ -72,6 +75,8 @@ class Session:
         self._told: asyncio.Future[Hangup] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox(partial(self.hangup, TOO_SLOW, "Too many events are waiting; subscribe anew."))
         self._pending = 0
+        self._configuring: dict[object, Callable[[], None]] = {}
+        """Requests about the configuration under way: what to call when the client leaves."""
         self._heard = asyncio.get_running_loop().time()
 
     def hangup(self, code: int, reason: str) -> None:
@@ -96,6 +101,8 @@ class Session:
             _LOGGER.exception("The conversation with %s failed in a way nobody foresaw", self._name)
             hangups = [Hangup(INTERNAL, "The bridge has failed; its log says more.")]
         finally:
+            for leave in list(self._configuring.values()):
+                leave()
             house.broadcast.leave(self._outbox)
             house.roster.leave(self)
         await self._close(hangups[0])
@@ -105,6 +112,7 @@ class Session:
     async def _read(self) -> NoReturn:
         self._outbox.answer(self._house.greeting())
         token = await self._authenticate()
+        house = self._house
         while True:
             await self._outbox.room()
             match await self._receive():
@@ -112,6 +120,10 @@ class Session:
                     self._outbox.ask(events_after)
                 case Command() as command:
                     self._command(command, token)
+                case Configure() as request if house.desk.open:
+                    self._configure(request, token)
+                case Configure():
+                    raise Hangup(MALFORMED, "This bridge cannot be configured by its clients.")
                 case Auth():
                     raise Hangup(MALFORMED, "The token has been shown already.")
 
@@ -138,7 +150,7 @@ class Session:
             _LOGGER.warning("There are %d clients; %s (%s) must wait", house.limits.clients, self._address, token.name)
             raise Hangup(TRY_LATER, f"{house.limits.clients} clients are connected; that is all there may be.")
         self._token = token
-        self._outbox.answer(wire.ready(token.role))
+        self._outbox.answer(wire.ready(token.role, configure=house.desk.open))
         return token
 
     async def _receive(self) -> Request:
@@ -171,6 +183,22 @@ class Session:
             done(CommandError("refused", f"{limit} commands are being carried out already; wait for a result."))
         else:
             self._house.orders.accept(command, token, done)
+
+    def _configure(self, request: Configure, token: TokenInfo) -> None:
+        limit = self._house.limits.configuring_each
+
+        def done(outcome: Mapping[str, object] | ConfigureError) -> None:
+            self._configuring.pop(place, None)
+            self._outbox.answer(wire.configured(request.id, outcome))
+
+        place = object()
+        if len(self._configuring) >= limit:
+            done(ConfigureError("busy", f"{limit} such requests are being worked on already; wait for an answer."))
+            return
+        self._configuring[place] = lambda: None
+        leave = self._house.desk.accept(request, token, done)
+        if place in self._configuring:
+            self._configuring[place] = leave
 
     async def _listen(self) -> NoReturn:
         """Wait until the conversation is ended from outside, or the client has vanished without a word."""

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from ridethrough.catalogue import Role
+from ridethrough.config import ConfigureError
 from ridethrough.events.event import Event
 from ridethrough.site import CommandError, CommandResult, ConditionState, Device, DeviceId, Reading
 
@@ -74,9 +75,10 @@ def hello(bridge: DeviceId, name: str, version: str) -> bytes:
     return encode({"type": "hello", "api": API, "bridge": {"id": bridge, "name": name, "version": version}})
 
 
-def ready(role: Role) -> bytes:
-    """Say that the token is good for `role`."""
-    return encode({"type": "ready", "role": role, "api": API_VERSION})
+def ready(role: Role, *, configure: bool = True) -> bytes:
+    """Say that the token is good for `role`, and what this bridge understands beyond the first ones of this version."""
+    features = ["configure"] if configure else []
+    return encode({"type": "ready", "role": role, "api": API_VERSION, "features": features})
 
 
 def event(row: Event) -> bytes:
@@ -104,6 +106,18 @@ def result(number: int, outcome: CommandResult | CommandError) -> bytes:
             message |= {"ok": True, "message": outcome.message, "confirmed": outcome.confirmed}
         case CommandError():
             message |= {"ok": False, "error": {"code": outcome.code, "message": str(outcome)}}
+    return encode(message)
+
+
+def configured(number: int, outcome: Mapping[str, object] | ConfigureError) -> bytes:
+    """Answer the client's configure `number`."""
+    message: Json = {"type": "configured", "id": number}
+    match outcome:
+        case ConfigureError(code=code, field=field):
+            error = {"code": code, "message": str(outcome)} | ({} if field is None else {"field": field})
+            message |= {"ok": False, "error": error}
+        case _:
+            message |= {"ok": True, "data": dict(outcome)}
     return encode(message)
 
 
@@ -168,6 +182,7 @@ __all__ = [
     "API",
     "condition",
     "conditions",
+    "configured",
     "delta",
     "device",
     "encode",

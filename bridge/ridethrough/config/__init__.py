@@ -1,6 +1,6 @@
 """The configuration file: its schema, its secrets, and errors that say where and what."""
 
-from .errors import ConfigError, Problem
+from .errors import ConfigError, ConfigureError, Problem
 from .loader import EXAMPLE, load
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
 from .profiles import ModelProfile, apply_profile, profiles
@@ -11,6 +11,7 @@ __all__ = [
     "ApiConfig",
     "BridgeConfig",
     "ConfigError",
+    "ConfigureError",
     "Limits",
     "LinkCheck",
     "ModelProfile",

@@ -5,10 +5,12 @@ type it must be is the schema's affair. Duplicate keys, foreign tags and unknown
 that a person sees all of them at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 import logging
 from pathlib import Path
 import stat
+from types import MappingProxyType
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -28,6 +30,8 @@ DEEPEST = 30
 
 _YAML = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_YAML + name for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value"))
+
+_NOTHING: Mapping[Path, bytes] = MappingProxyType({})
 
 type Tree = str | None | list[Tree] | dict[str, Tree]
 type Place = tuple[str | int, ...]
@@ -57,9 +61,9 @@ class Document:
     """Where a secret should stand that could not be found; it has been complained about."""
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, line: int, message: str) -> None:
+    def problem(self, line: int, message: str, place: Place = ()) -> None:
         """Note something that is wrong."""
-        self.problems.append(Problem(self.file, line, message))
+        self.problems.append(Problem(self.file, line, message, place))
 
     def line(self, path: Place) -> int:
         """Find the line of a value, or of the nearest thing around it that is in the file."""
@@ -68,20 +72,23 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def read_document(file: Path) -> Document:
-    """Read a file. Raises ConfigError when it cannot be read at all; all else is in the document's problems."""
+def read_document(file: Path, instead: Mapping[Path, bytes] = _NOTHING) -> Document:
+    """Read a file. Raises ConfigError when it cannot be read at all; all else is in the document's problems.
+
+    `instead` says what stands in a file, whatever stands in it on the disk.
+    """
     document = Document(file)
-    root = _compose(file)
-    builder = _Builder(document)
+    root = compose(file, instead)
+    builder = _Builder(document, instead)
     if root is not None:
         document.tree = builder.build(root, (), frozenset())
     return document
 
 
-def _compose(file: Path) -> Node | None:
+def compose(file: Path, instead: Mapping[Path, bytes] = _NOTHING) -> Node | None:
     """Read the file's nodes. Raises ConfigError when it is missing, unreadable or no YAML."""
     try:
-        raw = file.read_bytes()
+        raw = instead[file] if file in instead else file.read_bytes()
     except FileNotFoundError:
         raise ConfigError([Problem(file, 0, "there is no such file")]) from None
     except (OSError, ValueError) as error:
@@ -126,8 +133,9 @@ def _syntax(error: MarkedYAMLError) -> str:
 class _Builder:
     """Turns nodes into a tree and notes what is wrong with them."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, instead: Mapping[Path, bytes]) -> None:
         self._document = document
+        self._instead = instead
         self._secrets: dict[str, str] | None = None
         self._nodes = 0
 
@@ -191,7 +199,7 @@ class _Builder:
             self._secrets = self._load_secrets(line)
         if name not in self._secrets:
             file = self._document.file.with_name(SECRETS)
-            if file.exists():
+            if file in self._instead or file.exists():
                 self._document.problem(line, f"there is no secret {name or 'without a name'} in {SECRETS}")
             self._document.unresolved.add(path)
             return Secret()
@@ -202,13 +210,13 @@ class _Builder:
         if file == self._document.file:
             self._document.problem(line, f"{SECRETS} cannot take a secret from itself")
             return {}
-        if not file.exists():
+        if file not in self._instead and not file.exists():
             self._document.problem(line, f"!secret needs a file {SECRETS} beside this one")
             return {}
-        if file.stat().st_mode & stat.S_IROTH:
+        if file not in self._instead and file.stat().st_mode & stat.S_IROTH:
             _LOGGER.warning("Everyone on this machine can read %s; make it private: chmod 600", file)
         try:
-            root = _compose(file)
+            root = compose(file, self._instead)
         except ConfigError as error:
             self._document.problems.extend(error.problems)
             return {}

@@ -1,7 +1,7 @@
 """What is wrong with a configuration: where, what, and what would be right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,6 +13,8 @@ class Problem:
     line: int
     """Counted from 1; 0 when it concerns the file as a whole."""
     message: str
+    place: tuple[str | int, ...] = field(default=(), compare=False)
+    """What of the file it is: ups, 0, link; empty when it is nothing in particular."""
 
     def __str__(self) -> str:
         """`file:line: message`, as compilers write it, so that editors jump to it."""
@@ -26,3 +28,16 @@ class ConfigError(Exception):
         """Carry the problems, in the order of the lines."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigureError(Exception):
+    """What a client wants of the configuration cannot be done. `code` is stable, the message is for people."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        """Codes: forbidden, not_granted, invalid, conflict, unknown_device, unreachable, not_writable, busy.
+
+        `field` is what of a device is wrong: a key of it, or `option.<name>` for an option of its link.
+        """
+        super().__init__(message)
+        self.code = code
+        self.field = field

@@ -1,7 +1,9 @@
 """From a file to a `BridgeConfig`, or to everything that is wrong with it."""
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 import voluptuous as vol
 
@@ -14,13 +16,16 @@ EXAMPLE = resources.files(__package__).joinpath("example.yaml").read_text(encodi
 """A configuration with everything that can be in it, explained; `ridethrough check --example` prints it."""
 
 
-def load(path: Path, check_link: LinkCheck | None = None) -> BridgeConfig:
+def load(
+    path: Path, check_link: LinkCheck | None = None, instead: Mapping[Path, bytes] = MappingProxyType({})
+) -> BridgeConfig:
     """Read and check the configuration file.
 
-    `check_link` raises ValueError for a link that no one could open. Raises ConfigError, which holds every problem
-    with file, line and permitted values; nothing else, whatever the file contains.
+    `check_link` raises ValueError for a link that no one could open. `instead` says what would stand in this file or
+    in the one with its secrets. Raises ConfigError, which holds every problem with file, line and permitted values;
+    nothing else, whatever the file contains.
     """
-    document = read_document(path)
+    document = read_document(path, instead)
     config: BridgeConfig | None = None
     try:
         config = schema(path.absolute().parent, check_link)(document.tree)
@@ -41,7 +46,7 @@ def _note(document: Document, error: vol.Invalid) -> None:
         message = f"{_where(path[:-1])}the key {path[-1]} is missing"
     else:
         message = f"{_where(path)}{error.error_message}"
-    document.problem(document.line(path), message)
+    document.problem(document.line(path), message, path)
 
 
 def _where(path: tuple[str | int, ...]) -> str:
@@ -60,5 +65,7 @@ def _note_duplicates(document: Document) -> None:
                 continue
             line = document.line((section, index, Key.ID))
             if key in first:
-                document.problem(line, f"{section}.id: {key} is taken by the device of line {first[key]}")
+                document.problem(
+                    line, f"{section}.id: {key} is taken by the device of line {first[key]}", (section, index, Key.ID)
+                )
             first.setdefault(key, line)

@@ -79,6 +79,9 @@ class LinkRunner:
         self._known = known
         self._began = clock.monotonic()
         self._device = device.id
+        self._offers: list[Callable[[], None]] = []
+        self.offered: frozenset[str] = frozenset()
+        """Commands that the device and what belongs to it can carry out, granted or not."""
         site.put(device)
         if memories is not None:
             memories.offer(device.id, self._recall)
@@ -152,6 +155,7 @@ class LinkRunner:
 
     def identified(self, device_id: DeviceId, identity: Identity) -> None:
         """Keep what the device says of itself; offer the commands that are granted."""
+        self.offered |= identity.commands
         device = self._site.devices[device_id]
         catalogue = self._site.catalogue
         offered = frozenset(
@@ -251,7 +255,12 @@ class LinkRunner:
             except (LinkError, OSError) as error:
                 raise CommandError("no_answer", f"{self._name} did not answer: {error}") from error
 
-        self._commands.offer(device, perform)
+        self._offers.append(self._commands.offer(device, perform))
+
+    def close(self) -> None:
+        """Offer no commands any longer: the link has ended for good."""
+        while self._offers:
+            self._offers.pop()()
 
 
 def _foreseen(error: Exception) -> bool:

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from ridethrough.api import load_schema, wire
-from ridethrough.api.requests import Auth, Command, MalformedRequest, MissingToken, Subscribe, parse
+from ridethrough.api.requests import Action, Auth, Command, Configure, MalformedRequest, MissingToken, Subscribe, parse
 from ridethrough.catalogue import Role, Severity
+from ridethrough.config import ConfigureError
 from ridethrough.events.event import EdgeKind, Event, EventKind
 from ridethrough.site import CommandError, CommandResult, ConditionState, Device, DeviceId, Quality, Reading, Source
 
@@ -31,7 +32,7 @@ def test_unknown_definition_is_an_error() -> None:
 
 def test_clients_must_ignore_what_they_do_not_know_and_the_bridge_refuses_it() -> None:
     definitions: Mapping[str, Any] = load_schema()["$defs"]
-    for name in ("Auth", "Subscribe", "Command"):
+    for name in ("Auth", "Subscribe", "Command", "Configure"):
         assert definitions[name]["additionalProperties"] is False
     for name in ("Hello", "Ready", "Snapshot", "Delta", "Event", "Device", "Reading", "ConditionState"):
         assert "additionalProperties" not in definitions[name]
@@ -62,6 +63,15 @@ MESSAGES = st.one_of(
             "id": NUMBERS,
             "device": KEYS,
             "command": KEYS,
+            "arguments": st.dictionaries(st.text(max_size=5), VALUES, max_size=18) | VALUES,
+        },
+        optional={"more": st.just(1)},
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("configure"),
+            "id": NUMBERS,
+            "action": st.sampled_from(["schemes", "list", "test", "put", "remove", "drop", "", None, 1]),
             "arguments": st.dictionaries(st.text(max_size=5), VALUES, max_size=18) | VALUES,
         },
         optional={"more": st.just(1)},
@@ -98,6 +108,9 @@ def test_requests_are_taken_apart() -> None:
     assert parse(b'{"type":"subscribe","events_after":null}') == Subscribe(None)
     assert parse(b'{"type":"command","id":1,"device":"d","command":"c","arguments":{"a":1.5,"b":true}}') == Command(
         1, DeviceId("d"), "c", {"a": 1.5, "b": True}
+    )
+    assert parse(b'{"type":"configure","id":7,"action":"put","arguments":{"device":{"id":"x"}}}') == Configure(
+        7, Action.PUT, {"device": {"id": "x"}}
     )
     with pytest.raises(MissingToken, match="1 to 512 characters"):
         parse(b'{"type":"auth","api":1}')
@@ -147,3 +160,12 @@ def test_results_are_said_as_the_contract_has_them() -> None:
     for code in codes:
         SAYS.validate(orjson.loads(wire.result(1, CommandError(code, "Why."))))
     SAYS.validate(orjson.loads(wire.result(1, CommandResult("Done."))))
+
+
+def test_errors_about_the_configuration_are_said_as_the_contract_has_them() -> None:
+    for code in load_schema()["$defs"]["ConfigureErrorCode"]["enum"]:
+        SAYS.validate(orjson.loads(wire.configured(1, ConfigureError(code, "Why."))))
+    said = orjson.loads(wire.configured(7, ConfigureError("invalid", "Why.", "option.baud")))
+    SAYS.validate(said)
+    assert said["error"]["field"] == "option.baud"
+    assert "configure" in orjson.loads(wire.ready(Role.ADMIN))["features"]

@@ -1,0 +1,148 @@
+"""The running bridge: everything put together in order, and taken apart in the reverse one."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+import gc
+import logging
+from pathlib import Path
+
+from ridethrough import __version__
+from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.catalogue import Severity, load_catalogue
+from ridethrough.clock import Clock, SystemClock
+from ridethrough.config import BridgeConfig
+from ridethrough.config.file import ConfigFile
+from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
+from ridethrough.links import LinkContext, SerialPorts, check_link
+from ridethrough.site import Commands, Device, Site, keep_expiring
+from ridethrough.store import Store
+from ridethrough.tasks import Supervisor
+
+from .configuration import Configuration
+from .plant import Plant
+
+_LOGGER = logging.getLogger(__name__)
+
+API_RETRY = 10.0
+"""Seconds between two attempts to listen on an address that is not there yet."""
+JOURNAL_PATIENCE = 5.0
+"""Seconds that starting and stopping wait for the journal."""
+
+
+def store_of(config: BridgeConfig) -> Path:
+    """Return where the bridge keeps what it remembers."""
+    return config.data / "ridethrough.db"
+
+
+async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
+    """Be the bridge of this configuration file until `stop`; `reread` has it read the file again.
+
+    Raises what keeps it from starting: ConfigError, StoreError, ApiStartError, ValueError.
+    """
+    file = ConfigFile(path, check_link)
+    config = await asyncio.to_thread(file.load)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store.open(store_of(config), clock))
+        stack.enter_context(store.owned())
+        site = Site(load_catalogue(), clock)
+        # A listener for traps (config.traps) belongs into the context, and its run() to the supervisor below.
+        context = LinkContext(clock, SerialPorts(clock), site=site)
+        commands = Commands(site)
+        identities = store.identities
+        bridge = Device(
+            identities.bridge_id, "bridge", "bridge", config.name, model="Ridethrough", firmware=__version__
+        )
+        site.put(bridge)
+        recorder = Recorder(site, store.journal, clock)
+        stack.push_async_callback(recorder.close)
+        await recorder.restore()
+        known = await store.journal.devices()
+        plant = Plant(bridge, site, commands, context, mint=identities.mint, known=known)
+        for device in config.devices:
+            plant.add(device)
+        configuration = Configuration(file, config, plant, bridge, recorder, clock)
+        supervisor = await stack.enter_async_context(Supervisor(clock))
+        supervisor.start("The recorder of events", recorder.run)
+        supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
+        supervisor.start("The watch over the configuration", lambda: _reread(configuration, reread))
+        stack.push_async_callback(plant.stop)
+        for unit in plant.units.values():
+            unit.start()
+        if config.api.enabled:
+            api = await stack.enter_async_context(Supervisor(clock))
+
+            def server() -> ApiServer:
+                return ApiServer(
+                    config.api,
+                    site,
+                    commands,
+                    recorder,
+                    store.journal,
+                    store.tokens,
+                    clock,
+                    bridge=bridge,
+                    version=__version__,
+                    data=config.data,
+                    traces=plant,
+                    configurator=configuration,
+                )
+
+            decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            api.start("The API", lambda: _serve(server, clock, decided))
+            await decided
+        await _record("started", bridge, recorder, clock)
+        # What exists now lives as long as the bridge: garbage collection need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        _LOGGER.info(
+            "Ridethrough %s runs: %s", __version__, ", ".join(unit for unit in plant.units) or "no devices yet"
+        )
+        await stop.wait()
+        await _record("stopped", bridge, recorder, clock)
+
+
+async def _reread(configuration: Configuration, wanted: asyncio.Event) -> None:
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        await configuration.reload()
+
+
+async def _serve(make: Callable[[], ApiServer], clock: Clock, decided: asyncio.Future[None]) -> None:
+    """Serve the API until cancelled. After a power failure its address may come later than the bridge: wait for it.
+
+    `decided` is told when it serves or waits, or why it never will.
+    """
+    while True:
+        server = make()
+        try:
+            await server.start()
+        except ApiStartError as error:
+            if not error.may_pass and not decided.done():
+                decided.set_exception(error)
+                return
+            if not decided.done():
+                _LOGGER.warning("%s It is tried again until it works; the bridge does everything else.", error)
+                decided.set_result(None)
+            await clock.sleep(API_RETRY)
+            continue
+        if not decided.done():
+            decided.set_result(None)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
+
+
+async def _record(key: str, bridge: Device, recorder: Recorder, clock: Clock) -> None:
+    """Note in the journal what the bridge did; a full disk neither keeps it from starting nor from stopping."""
+    details = {"version": __version__}
+    event = Event(clock.utc(), EventKind.SYSTEM, bridge.id, key, EdgeKind.OCCURRED, Severity.INFO, details)
+    with suppress(TimeoutError, JournalError):
+        async with asyncio.timeout(JOURNAL_PATIENCE):
+            await recorder.record(event)
+
+
+__all__ = ["serve", "store_of"]

@@ -1,0 +1,101 @@
+"""One configured device and its link, as they run."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ridethrough.clock import Clock
+from ridethrough.config import UpsConfig
+from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, open_link
+from ridethrough.site import Commands, Device, DeviceId, Site
+from ridethrough.tasks import Supervisor
+
+from .derivations import derivations
+
+
+def credentials(config: UpsConfig) -> Credentials:
+    """Return what the device's link needs for logging in."""
+    return Credentials(config.username, config.password, config.community, config.privacy_password)
+
+
+def build_link(config: UpsConfig, context: LinkContext) -> Link:
+    """Make a device's link, with its pipe; nothing is connected yet. Raises ValueError with a sentence."""
+    link = open_link(config.link, credentials(config), context)
+    if config.pipe is not None:
+        link.pipe(config.pipe.port, config.pipe.allow)
+    return link
+
+
+class Unit:
+    """A device of the configuration: puts it into the site, and owns the tasks of its link."""
+
+    def __init__(
+        self,
+        config: UpsConfig,
+        link: Link,
+        device: Device,
+        site: Site,
+        commands: Commands,
+        clock: Clock,
+        *,
+        mint: Callable[[str], DeviceId],
+        known: bool,
+    ) -> None:
+        """Put the device into the site, with what the journal knows of it; `known`: it has been connected before."""
+        self.config = config
+        self.id = device.id
+        self._known = known
+        self._supervisor = Supervisor(clock)
+        self._over = False
+        self.runner = LinkRunner(link, device, site, commands, clock, granted=config.allow, mint=mint, known=known)
+        outage = site.conditions(device.id).get("on_battery")
+        before = 0.0 if outage is None or not outage.active else (clock.utc() - outage.since).total_seconds()
+        for derivation in derivations(config, on_battery_before=max(0.0, before)):
+            site.derive(device.id, derivation)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the device answers at the moment."""
+        return self.runner.state is LinkState.CONNECTED
+
+    @property
+    def known(self) -> bool:
+        """Whether it has ever been connected."""
+        return self._known or self.runner.state in (LinkState.CONNECTED, LinkState.LOST)
+
+    @property
+    def port(self) -> str | None:
+        """The serial port of its link; None when it has none."""
+        return serial_port(self.config.link)
+
+    def start(self) -> None:
+        """Run the link, unless the configuration has switched the device off."""
+        if self.config.enabled:
+            self._supervisor.start(f"The link of {self.config.key}", self.runner.run)
+        else:
+            self.runner.disable()
+
+    async def stop(self) -> None:
+        """End the link; returns when its port is free."""
+        self._over = True
+        await self._supervisor.stop()
+        self.runner.close()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Leave the port to someone else for a while."""
+        await self._supervisor.stop()
+        try:
+            yield
+        finally:
+            if not self._over:
+                self.start()
+
+
+def serial_port(link: str) -> str | None:
+    """Return the path of the serial port that a link's URL names, None when it names none."""
+    url = LinkUrl.parse(link)
+    return url.path if url.path and not url.host and Path(url.path).is_absolute() else None
+
+
+__all__ = ["Unit", "build_link", "credentials", "serial_port"]
