@@ -52,6 +52,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
         issues.report(hass, entry, error)
         raise _setup_error(entry, error) from error
     entry.runtime_data = bridge
+    await bridge.settle()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     bridge.begin_events()
     return True

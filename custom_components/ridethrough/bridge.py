@@ -12,12 +12,14 @@ from homeassistant.helpers.start import async_at_started
 from . import issues
 from .catalogue import Catalogue
 from .client import Address, BridgeClient, Callbacks
+from .configuration import Kind
 from .const import CONF_FINGERPRINT, CONF_TLS
-from .devices import DeviceTree
+from .devices import DeviceTree, main_ancestor
 from .entity import RidethroughEntity
 from .errors import RidethroughError, TokenRefused
 from .journal import Journal
 from .mirror import Mirror
+from .subentries import Subentries
 from .wire import Device, Event
 
 type RidethroughConfigEntry = ConfigEntry[Bridge]
@@ -41,7 +43,6 @@ class Bridge:
         self.catalogue = catalogue
         self.mirror = Mirror()
         self.journal = Journal(hass, self.id)
-        self.tree = DeviceTree(hass, entry, self.id)
         self.client = BridgeClient(
             async_get_clientsession(hass),
             address_of(entry),
@@ -56,8 +57,13 @@ class Bridge:
             ),
             bridge_id=self.id,
         )
+        self.subentries = Subentries(hass, entry, self.client, self._on_settled)
+        self.tree = DeviceTree(hass, entry, self.id, self.subentries.find)
         self._hass = hass
         self._entry = entry
+        self._held: set[str] = set()
+        """New devices that wait until it is known to which subentry they belong."""
+        self._begun = False
         self._availability: list[Callable[[], None]] = []
         self._platforms: list[_Platform] = []
         self.mirror.on_structure(self._on_structure)
@@ -80,6 +86,15 @@ class Bridge:
         # automations that are armed.
         self._entry.async_on_unload(self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._on_stop))
 
+    async def settle(self) -> None:
+        """Bring subentries and devices in step before the first entity is created, and keep them so."""
+        await self.subentries.compare()
+        if self._held:
+            # The connection broke meanwhile.
+            self._on_settled(frozenset())
+        self._begun = True
+        self.subentries.watch()
+
     async def disconnect(self) -> None:
         """Close the connection and write down which events were seen."""
         await self.client.stop()
@@ -101,7 +116,7 @@ class Bridge:
         """Create the entities of all devices now, and of new devices, points and commands as they appear."""
         platform = _Platform(self, builder, add_entities)
         self._platforms.append(platform)
-        platform.grow(self.mirror.devices)
+        platform.grow(self.mirror.devices.keys() - self._held)
 
     def _on_snapshot(self, seq: int) -> None:
         self.tree.remove_others(self.mirror.devices)
@@ -116,7 +131,9 @@ class Bridge:
             issues.connected(self._hass, self._entry, self.client.hello)
             # Another role may allow other commands.
             for platform in self._platforms:
-                platform.grow(self.mirror.devices)
+                platform.grow(self.mirror.devices.keys() - self._held)
+            if self._begun:
+                self.subentries.request()
         for listener in tuple(self._availability):
             listener()
 
@@ -128,10 +145,37 @@ class Bridge:
     def _on_structure(self, grown: frozenset[str], removed: frozenset[str]) -> None:
         for device in removed:
             self.tree.remove(device)
+        self._held -= removed
+        if self.subentries.possible:
+            self._held |= {device for device in grown if self._is_new(device)}
+            if self.online and (removed or any(self.mirror.devices[device].kind in list(Kind) for device in grown)):
+                self.subentries.request()
+        grown -= self._held
         self.tree.update(self.mirror.devices, grown)
         for platform in self._platforms:
             platform.forget(removed)
             platform.grow(grown)
+
+    def _is_new(self, device_id: str) -> bool:
+        """Whether a device belongs to a subentry that is not there yet."""
+        device = self.mirror.devices[device_id]
+        whole = main_ancestor(device, self.mirror.devices) or device
+        return (
+            whole.kind in list(Kind) and not self.tree.registered(whole.id) and self.subentries.find(whole.id) is None
+        )
+
+    def _on_settled(self, kept: frozenset[str]) -> None:
+        """Show what was held back, and again what a person removed in vain."""
+        devices = self.mirror.devices
+        again = {key for key, device in devices.items() if (main_ancestor(device, devices) or device).id in kept}
+        show, self._held = self._held | again, set()
+        if not self._begun:
+            # No entity runs yet: what is not where it belongs can be moved.
+            show |= self.tree.adopt() & devices.keys()
+        self.tree.update(devices, show)
+        for platform in self._platforms:
+            platform.forget(again)
+            platform.grow(show)
 
     @callback
     def _on_started(self, _hass: HomeAssistant) -> None:
@@ -152,15 +196,15 @@ class _Platform:
 
     def grow(self, devices: Iterable[str]) -> None:
         """Create what these devices have and we have not."""
-        new = []
+        new: dict[str | None, list[RidethroughEntity]] = {}
         for device_id in devices:
             added = self._added.setdefault(device_id, set())
             for key, create in self._builder(self._bridge, self._bridge.mirror.devices[device_id]):
                 if key not in added:
                     added.add(key)
-                    new.append(create())
-        if new:
-            self._add_entities(new)
+                    new.setdefault(self._bridge.tree.subentry(device_id), []).append(create())
+        for subentry, entities in new.items():
+            self._add_entities(entities, config_subentry_id=subentry)
 
     def forget(self, devices: Iterable[str]) -> None:
         """Forget devices that are gone; should they come back, they get new entities."""

@@ -24,13 +24,14 @@ from .errors import (
     CertificateChanged,
     CertificateNotTrusted,
     CommandFailed,
+    ConfigureFailed,
     DifferentBridge,
     RidethroughError,
     TokenRefused,
     VersionNotSupported,
 )
 from .mirror import Mirror
-from .wire import Hello, MalformedMessage, Role, Value
+from .wire import Hello, MalformedMessage, Ready, Role, Value
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,8 +43,15 @@ HEARTBEAT = 10.0
 """Seconds between pings; a bridge that vanished is noticed within one and a half times that."""
 COMMAND_TIMEOUT = 30.0
 """Seconds for a command's result: a serial UPS may be busy with an answer and a repetition."""
+CONFIGURE_TIMEOUT = 10.0
+"""Seconds for an answer about the bridge's configuration."""
+TEST_TIMEOUT = 30.0
+"""Seconds for trying a link: a serial UPS is asked in many ways before the bridge gives up."""
 MAX_MESSAGE = 32 * 2**20
 """Bytes. A snapshot of 512 battery modules with all points is about 2 MB."""
+
+CONFIGURE = "configure"
+"""The feature of a bridge whose devices can be added, changed and removed from here."""
 
 FIRST_DELAY = 0.5
 LAST_DELAY = 30.0
@@ -151,6 +159,7 @@ class BridgeClient:
         self.state = ConnectionState.STOPPED
         self.hello: Hello | None = None
         self.role = Role.GUEST
+        self.features: frozenset[str] = frozenset()
         self.counters = {"connections": 0, "gaps": 0, "deltas": 0, "events": 0}
         self._session = session
         self._token = token
@@ -159,8 +168,8 @@ class BridgeClient:
         self._bridge_id = bridge_id
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
-        self._results: dict[int, asyncio.Future[wire.Result]] = {}
-        self._last_command = 0
+        self._commands = _Questions[wire.Result](CommandFailed)
+        self._configurations = _Questions[wire.Configured](ConfigureFailed)
         self._backoff = Backoff()
 
     @property
@@ -196,29 +205,28 @@ class BridgeClient:
         Raises CommandFailed with the bridge's code, `offline` when the bridge is not connected, or `no_answer`
         when the result does not come in time or the connection breaks before: then it may have been carried out.
         """
-        socket = self._socket
-        if socket is None or not self.live:
-            raise CommandFailed("offline", "The bridge is not connected.")
-        self._last_command += 1
-        number = self._last_command
-        future: asyncio.Future[wire.Result] = asyncio.get_running_loop().create_future()
-        self._results[number] = future
-        message = {
-            "type": "command", "id": number, "device": device, "command": command, "arguments": dict(arguments or {})
-        }  # fmt: skip
-        try:
-            async with asyncio.timeout(COMMAND_TIMEOUT):
-                await socket.send_json(message)
-                result = await future
-        except TimeoutError as error:
-            raise CommandFailed("no_answer", f"There was no result within {COMMAND_TIMEOUT:g} s.") from error
-        except aiohttp.ClientError as error:
-            raise CommandFailed("no_answer", "The connection to the bridge was lost.") from error
-        finally:
-            del self._results[number]
+        message = {"type": "command", "device": device, "command": command, "arguments": dict(arguments or {})}
+        result = await self._commands.ask(self._open_socket, message, COMMAND_TIMEOUT)
         if result.code is not None:
             raise CommandFailed(result.code, result.message)
         return result
+
+    async def configure(self, action: str, arguments: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Ask the bridge about its configuration, or have it changed; returns the answer's data.
+
+        Raises ConfigureFailed with the bridge's code, `offline` when the bridge is not connected, or `no_answer` when
+        the answer does not come in time or the connection breaks before.
+        """
+        message = {"type": "configure", "action": action, "arguments": dict(arguments or {})}
+        timeout = TEST_TIMEOUT if action == "test" else CONFIGURE_TIMEOUT
+        answer = await self._configurations.ask(self._open_socket, message, timeout)
+        if answer.code is not None:
+            raise ConfigureFailed(answer.code, answer.message, answer.field)
+        return answer.data
+
+    @property
+    def _open_socket(self) -> aiohttp.ClientWebSocketResponse | None:
+        return self._socket if self.live else None
 
     async def _run(self, first: asyncio.Future[None]) -> None:
         """Connect again and again. `first` gets the outcome of the first attempt."""
@@ -263,9 +271,8 @@ class BridgeClient:
     def _disconnected(self) -> None:
         self._socket = None
         self._enter(ConnectionState.CONNECTING)
-        for future in self._results.values():
-            if not future.done():
-                future.set_exception(CommandFailed("no_answer", "The connection to the bridge was lost."))
+        self._commands.lost()
+        self._configurations.lost()
 
     def _enter(self, state: ConnectionState) -> None:
         was_live, self.state = self.live, state
@@ -276,7 +283,8 @@ class BridgeClient:
         """One connection from beginning to end; always raises why it ended."""
         self._enter(ConnectionState.CONNECTING)
         async with greet(self._session, self.address, self._token, self._bridge_id) as greeted:
-            socket, self.hello, self.role = greeted.socket, greeted.hello, greeted.role
+            socket, self.hello = greeted.socket, greeted.hello
+            self.role, self.features = greeted.ready.role, greeted.ready.features
             self._enter(ConnectionState.SYNCHRONISING)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await self._subscribe(socket)
@@ -313,10 +321,9 @@ class BridgeClient:
                     self.counters["events"] += 1
                     self._callbacks.event(wire.event(raw))
                 case "result":
-                    result = wire.result(raw)
-                    future = self._results.get(result.id)
-                    if future is not None and not future.done():
-                        future.set_result(result)
+                    self._commands.answered(wire.result(raw))
+                case "configured":
+                    self._configurations.answered(wire.configured(raw))
                 case _:
                     # Deltas on the way to a new snapshot are in it already; a newer bridge may say more than we know.
                     pass
@@ -330,13 +337,54 @@ class BridgeClient:
         self._callbacks.snapshot(snapshot.seq)
 
 
+class _Questions[A: (wire.Result, wire.Configured)]:
+    """Questions of one kind that wait for their answers."""
+
+    def __init__(self, failure: type[CommandFailed | ConfigureFailed]) -> None:
+        """`failure` is what a question without an answer raises."""
+        self._failure = failure
+        self._waiting: dict[int, asyncio.Future[A]] = {}
+        self._last = 0
+
+    async def ask(self, socket: aiohttp.ClientWebSocketResponse | None, message: wire.Raw, patience: float) -> A:
+        """Send a message with a number of its own and wait for the answer; at most `patience` seconds."""
+        if socket is None:
+            raise self._failure("offline", "The bridge is not connected.")
+        self._last += 1
+        number = self._last
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            async with asyncio.timeout(patience):
+                await socket.send_json({**message, "id": number})
+                return await future
+        except TimeoutError as error:
+            raise self._failure("no_answer", f"There was no result within {patience:g} s.") from error
+        except aiohttp.ClientError as error:
+            raise self._failure("no_answer", "The connection to the bridge was lost.") from error
+        finally:
+            del self._waiting[number]
+
+    def answered(self, answer: A) -> None:
+        """Hand an answer to who waits for it; one that nobody waits for any more is dropped."""
+        future = self._waiting.get(answer.id)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def lost(self) -> None:
+        """No answers will come: the connection is gone."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(self._failure("no_answer", "The connection to the bridge was lost."))
+
+
 @dataclass(frozen=True, slots=True)
 class Greeted:
     """A connection on which the bridge accepted the token."""
 
     socket: aiohttp.ClientWebSocketResponse
     hello: Hello
-    role: Role
+    ready: Ready
 
 
 @asynccontextmanager
@@ -363,10 +411,10 @@ async def greet(
                     raise VersionNotSupported(hello)
                 await socket.send_json({"type": "auth", "token": token, "api": min(API_MAX, hello.api_max)})
                 try:
-                    role = wire.ready(await _receive(socket, "ready"))
+                    ready = wire.ready(await _receive(socket, "ready"))
                 except _VersionRefused as error:
                     raise VersionNotSupported(hello) from error
-            yield Greeted(socket, hello, role)
+            yield Greeted(socket, hello, ready)
     except aiohttp.ServerFingerprintMismatch as error:
         raise CertificateChanged(error.got.hex()) from error
     except aiohttp.ClientConnectorCertificateError as error:

@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, override
 
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+)
 from homeassistant.const import CONF_HOST, CONF_NAME, CONF_PORT, CONF_TOKEN
+from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
@@ -17,7 +25,9 @@ import probatio
 
 from .bridge import Bridge, address_of
 from .client import Address
+from .configuration import Kind
 from .const import CONF_FINGERPRINT, CONF_TLS, DEFAULT_PORT, DOMAIN
+from .device_flow import DeviceSubentryFlow
 from .errors import (
     CertificateChanged,
     CertificateNotTrusted,
@@ -65,6 +75,13 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         """Addresses that a person has agreed to, with their fingerprints or without encryption."""
         self._probed: Probed | None = None
         self._discovered: dict[str, str] = {}
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        """Offer to add a device; whether the bridge and the token allow it is found out then."""
+        return {kind.value: DeviceSubentryFlow for kind in Kind}
 
     # By hand, and again for an entry that exists.
 

@@ -4,11 +4,11 @@ The bridge is a device of its own; what hangs on it (a UPS) is reached via it; w
 its child devices. The registry knows one level of children, so parts of parts are children of the same device.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import (
     AnyDeviceEntry,
     ChildDeviceEntry,
@@ -54,8 +54,12 @@ def main_ancestor(device: Device, devices: Mapping[str, Device]) -> Device | Non
 class DeviceTree:
     """Keeps the device registry in step with the bridge, and finds devices by the bridge's ids."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, bridge_id: str) -> None:
-        """Work on the devices of `entry`."""
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, bridge_id: str, subentry_of: Callable[[str], str | None]
+    ) -> None:
+        """Work on the devices of `entry`; `subentry_of` says to which subentry a device belongs."""
+        self._hass = hass
+        self._subentry_of = subentry_of
         self._registry = dr.async_get(hass)
         self._entry = entry
         self._bridge_id = bridge_id
@@ -64,6 +68,39 @@ class DeviceTree:
     def info(self, device: str) -> DeviceInfo | ChildDeviceInfo:
         """Return what an entity of this device says about it."""
         return self._infos[device]
+
+    def subentry(self, device: str) -> str | None:
+        """Return the subentry in which a registered device and its entities are."""
+        entry = self._find_child(device) or self._find(device)
+        return None if entry is None else entry.config_subentry_id
+
+    def registered(self, device: str) -> bool:
+        """Whether the registry has a device."""
+        return (self._find_child(device) or self._find(device)) is not None
+
+    @callback
+    def adopt(self) -> frozenset[str]:
+        """Move devices into their subentries, only while none of their entities runs; returns who must come again.
+
+        The registry moves no device that has children: they are taken out and put in again, and come back as they
+        were, for it remembers ids and what a person changed.
+        """
+        again = set[str]()
+        for device in tuple(dr.async_entries_for_config_entry(self._registry, self._entry.entry_id)):
+            ids = [device_id for domain, device_id in device.identifiers if domain == DOMAIN]
+            subentry = self._subentry_of(ids[0]) if ids else None
+            if subentry is None or device.config_subentry_id == subentry:
+                continue
+            for child in dr.async_child_entries_for_config_entry(self._registry, self._entry.entry_id):
+                if child.parent_device_id == device.id:
+                    again |= {device_id for domain, device_id in child.identifiers if domain == DOMAIN}
+                    self._registry.async_remove_device(child.id)
+            entities = er.async_get(self._hass)
+            for entity in er.async_entries_for_device(entities, device.id, include_disabled_entities=True):
+                # Before the device: the registry removes entities that stay behind.
+                entities.async_update_entity(entity.entity_id, config_subentry_id=subentry)
+            self._registry.async_update_device(device.id, new_config_subentry_id=subentry)
+        return frozenset(again)
 
     @callback
     def update(self, devices: Mapping[str, Device], changed: Iterable[str]) -> None:
@@ -111,7 +148,9 @@ class DeviceTree:
         if bridge is not None:
             info["via_device_id"] = bridge.id
         self._infos[device.id] = info
-        self._registry.async_get_or_create(config_entry_id=self._entry.entry_id, **info)
+        existing = self._find(device.id)
+        subentry = self._subentry_of(device.id) if existing is None else existing.config_subentry_id
+        self._registry.async_get_or_create(config_entry_id=self._entry.entry_id, config_subentry_id=subentry, **info)
 
     def _register_child(self, device: Device, whole: Device) -> None:
         parent = self._find(whole.id)
@@ -123,4 +162,6 @@ class DeviceTree:
             self._registry.async_remove_device(stale.id)
         info = ChildDeviceInfo(identifiers={(DOMAIN, device.id)}, name=device.name, parent_device_id=parent.id)
         self._infos[device.id] = info
-        self._registry.async_get_or_create_child(config_entry_id=self._entry.entry_id, **info)
+        self._registry.async_get_or_create_child(
+            config_entry_id=self._entry.entry_id, config_subentry_id=parent.config_subentry_id, **info
+        )

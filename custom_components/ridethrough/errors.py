@@ -49,6 +49,16 @@ class CertificateChanged(RidethroughError):
         self.fingerprint = fingerprint
 
 
+class ConfigureFailed(RidethroughError):
+    """The bridge did not do what was asked about its configuration, or it is not known whether it did."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        """`code` is one of the contract's, `field` the key of the device (or `option.<name>`) that is wrong."""
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
 class CommandFailed(RidethroughError):
     """A command was not carried out, or it is not known whether it was."""
 

@@ -1,5 +1,7 @@
 """Repairs: what only a person can put right about a bridge. Each goes away by itself once it is right."""
 
+from collections.abc import Container
+
 from awesomeversion import AwesomeVersion
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -18,7 +20,11 @@ BRIDGE_NEWER = "bridge_newer"
 """They understand each other, but the bridge may have what we cannot show."""
 DIFFERENT_BRIDGE = "different_bridge"
 CERTIFICATE_CHANGED = "certificate_changed"
-ALL = (UPDATE_INTEGRATION, UPDATE_BRIDGE, BRIDGE_NEWER, DIFFERENT_BRIDGE, CERTIFICATE_CHANGED)
+REMOVAL_FAILED = "removal_failed"
+"""A device was removed in Home Assistant, but the bridge still has it. There is one for each such device."""
+OF_CONNECTION = (UPDATE_INTEGRATION, UPDATE_BRIDGE, DIFFERENT_BRIDGE, CERTIFICATE_CHANGED)
+"""What is settled as soon as there is a connection."""
+ALL = (*OF_CONNECTION, BRIDGE_NEWER, REMOVAL_FAILED)
 
 
 @callback
@@ -39,9 +45,8 @@ def report(hass: HomeAssistant, entry: ConfigEntry, error: RidethroughError) -> 
 @callback
 def connected(hass: HomeAssistant, entry: ConfigEntry, hello: Hello) -> None:
     """Take back what kept us from the bridge; and say so if it is of a newer release than we are."""
-    for key in ALL:
-        if key != BRIDGE_NEWER:
-            ir.async_delete_issue(hass, DOMAIN, _id(entry, key))
+    for key in OF_CONNECTION:
+        ir.async_delete_issue(hass, DOMAIN, _id(entry, key))
     ours = async_get_loaded_integration(hass, DOMAIN).version
     newer = ours is not None and _release(AwesomeVersion(hello.version)) > _release(ours)
     if newer or hello.api_max > API_MAX:
@@ -51,10 +56,34 @@ def connected(hass: HomeAssistant, entry: ConfigEntry, hello: Hello) -> None:
 
 
 @callback
+def removal_failed(hass: HomeAssistant, entry: ConfigEntry, device: str, name: str, message: str) -> None:
+    """Say that a device is still at the bridge, and why."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"{_id(entry, REMOVAL_FAILED)}_{device}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=REMOVAL_FAILED,
+        translation_placeholders={"entry": entry.title, "name": name, "message": message},
+    )
+
+
+@callback
+def removals(hass: HomeAssistant, entry: ConfigEntry, devices: Container[str]) -> None:
+    """Take back what was said of devices that the bridge no longer has."""
+    prefix = f"{_id(entry, REMOVAL_FAILED)}_"
+    for domain, issue_id in tuple(ir.async_get(hass).issues):
+        if domain == DOMAIN and issue_id.startswith(prefix) and issue_id.removeprefix(prefix) not in devices:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
 def clear(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back all issues of an entry that is gone."""
     for key in ALL:
         ir.async_delete_issue(hass, DOMAIN, _id(entry, key))
+    removals(hass, entry, ())
 
 
 def _release(version: AwesomeVersion) -> tuple[int, int]:

@@ -44,7 +44,7 @@ async def recognise(session: aiohttp.ClientSession, address: Address) -> Address
 async def probe(session: aiohttp.ClientSession, address: Address, token: str, bridge_id: str | None) -> Probed:
     """Try a token. Raises what `BridgeClient.start` raises."""
     async with greet(session, address, token, bridge_id) as greeted:
-        return Probed(greeted.hello, greeted.role)
+        return Probed(greeted.hello, greeted.ready.role)
 
 
 async def _health(session: aiohttp.ClientSession, address: Address) -> None:

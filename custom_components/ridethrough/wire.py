@@ -77,6 +77,15 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The bridge accepted the token."""
+
+    role: Role
+    features: frozenset[str] = frozenset()
+    """What it can beyond the first version of the API, e.g. `configure`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A device of the bridge's tree. `parent` is None for the bridge itself."""
 
@@ -166,6 +175,18 @@ class Result:
     code: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """How a question about the configuration was answered: `code` is None when it was carried out."""
+
+    id: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Parsed by `configuration`."""
+    message: str = ""
+    code: str | None = None
+    field: str | None = None
+
+
 def _get[T](raw: Any, name: str, *types: type[T]) -> T:
     """Return the field `name`, which must be of one of `types` (exactly, so that a boolean is no number)."""
     value: T | None = raw.get(name) if isinstance(raw, Mapping) else None
@@ -247,9 +268,11 @@ def hello(raw: Raw) -> Hello:
     )
 
 
-def ready(raw: Raw) -> Role:
+def ready(raw: Raw) -> Ready:
     """Parse the answer to the token."""
-    return _enum(Role, raw, "role")
+    role = _enum(Role, raw, "role")
+    features = _get(raw, "features", list) if "features" in raw else []
+    return Ready(role, frozenset(feature for feature in features if isinstance(feature, str)))
 
 
 def snapshot(raw: Raw) -> Snapshot:
@@ -296,3 +319,14 @@ def result(raw: Raw) -> Result:
         return Result(number, _get(raw, "message", str), confirmed=_get(raw, "confirmed", bool))
     error = _get(raw, "error", dict)
     return Result(number, _get(error, "message", str), code=_get(error, "code", str))
+
+
+def configured(raw: Raw) -> Configured:
+    """Parse the answer to a question about the configuration."""
+    number = _get(raw, "id", int)
+    if _get(raw, "ok", bool):
+        return Configured(number, _get(raw, "data", dict))
+    error = _get(raw, "error", dict)
+    return Configured(
+        number, message=_get(error, "message", str), code=_get(error, "code", str), field=_text(error, "field")
+    )

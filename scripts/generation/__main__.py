@@ -25,7 +25,9 @@ def derived() -> Iterator[tuple[str, str]]:
     locales = {language: Locale.load(catalogue, language) for language in LANGUAGES}
     integration = "custom_components/ridethrough"
     for language, locale in locales.items():
-        text = component.dump(component.merge(_written(language), component.strings(catalogue, locale)))
+        text = component.dump(
+            component.merge(component.spread(_written(language)), component.strings(catalogue, locale))
+        )
         yield f"{integration}/translations/{language}.json", text
         if language == "en":
             yield f"{integration}/strings.json", text

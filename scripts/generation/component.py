@@ -74,6 +74,13 @@ def table(catalogue: Catalogue) -> Tree:
     }
 
 
+def spread(written: Tree) -> Tree:
+    """Give every type of subentry what is written once for all of them, under `*`."""
+    types = dict(written.get("config_subentries", {}))
+    common = types.pop("*", {})
+    return written | {"config_subentries": {name: merge(words, common, f"{name}.") for name, words in types.items()}}
+
+
 def merge(written: Tree, generated: Tree, where: str = "") -> Tree:
     """Join what is written by hand with what is generated; raises ValueError where both say something."""
     joined = dict(written)

@@ -1,7 +1,7 @@
 """A bridge to play with: it speaks the real contract on a real socket, and misbehaves on request."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
 import json
@@ -87,6 +87,19 @@ class BridgePeer:
     """Keeps to the contract; a test that lets it break the contract says so."""
     health: Message | None = None
     """Said instead of its health."""
+    features: list[str] = field(default_factory=list)
+    """What it says it can beyond the first version; with `configure` it answers questions about its configuration."""
+    configured: dict[str, Message] = field(default_factory=dict)
+    """The devices of its configuration file, by id."""
+    writing: int = 1
+    """Counts the changes of that file."""
+    schemes: Message = field(default_factory=lambda: json.loads(json.dumps(SCHEMES)))
+    obstacles: dict[str, Message | None] = field(default_factory=dict)
+    """What an action of `configure` fails with, by action; None for no answer at all."""
+    found: Message = field(default_factory=lambda: json.loads(json.dumps(FOUND)))
+    """What a test of any link finds."""
+    after_put: Callable[[str], Awaitable[None]] | None = None
+    """What happens at the bridge after a device was put, before that is answered."""
     answer: Callable[[Message], Message | None] = lambda _: {"ok": True, "message": "Done.", "confirmed": True}
     """What a command results in; None for no result."""
 
@@ -262,13 +275,62 @@ class BridgePeer:
                 await connection.socket.close(code=4401)
             case "auth":
                 connection.role = self.tokens[message["token"]]
-                await self._send(connection, {"type": "ready", "role": connection.role, "api": 1})
+                ready: Message = {"type": "ready", "role": connection.role, "api": 1}
+                await self._send(connection, ready | ({"features": self.features} if self.features else {}))
             case "subscribe":
                 await self._subscribe(connection, message["events_after"])
             case "command":
                 if (answer := self.answer(message)) is not None:
                     await self._send(connection, {"type": "result", "id": message["id"]} | answer)
+            case "configure":
+                await self._configure(connection, message)
         await self._tell_news()
+
+    async def _configure(self, connection: Connection, message: Message) -> None:
+        action, arguments = message["action"], message["arguments"]
+        needed = {"schemes": ("engineer", "admin"), "list": ("engineer", "admin")}.get(action, ("admin",))
+        if action in self.obstacles:
+            error = self.obstacles[action]
+        elif connection.role not in needed:
+            error = {"code": "forbidden", "message": f"The role {connection.role} may not do that."}
+        elif arguments.get("revision", self.file) != self.file:
+            error = {"code": "conflict", "message": "The file was changed."}
+        else:
+            data = await self._act(action, arguments)
+            await self._send(connection, {"type": "configured", "id": message["id"], "ok": True, "data": data})
+            return
+        if error is not None:
+            await self._send(connection, {"type": "configured", "id": message["id"], "ok": False, "error": error})
+
+    @property
+    def file(self) -> str:
+        """The revision of the configuration file."""
+        return f"file-{self.writing}"
+
+    async def _act(self, action: str, arguments: Message) -> Message:
+        match action:
+            case "schemes":
+                return self.schemes
+            case "list":
+                return {"revision": self.file, "devices": list(self.configured.values())}
+            case "test":
+                return self.found
+            case "put":
+                put = arguments["device"]
+                secrets = put.pop("secrets", {})
+                known = self.configured.get(put["id"], {})
+                uuid = known.get("device") or f"0b1d6e0e-0000-4000-8000-{len(self.configured) + 100:012}"
+                kept = sorted({*known.get("secrets", []), *secrets})
+                self.configured[put["id"]] = put | {"device": uuid, "secrets": kept}
+                self.writing += 1
+                if self.after_put is not None:
+                    await self.after_put(uuid)
+                return {"revision": self.file, "device": uuid}
+        gone = self.configured.pop(arguments["id"])
+        self.writing += 1
+        parts = [key for key, described in self.devices.items() if described["parent"] == gone["device"]]
+        await self.change(devices=dict.fromkeys([*parts, gone["device"]]))
+        return {"revision": self.file}
 
     async def _subscribe(self, connection: Connection, after: int | None) -> None:
         snapshot = {
@@ -294,8 +356,74 @@ class BridgePeer:
 
     def _check(self, message: Message) -> None:
         """Both sides must keep to the contract's schema, where the bridge's package is at hand."""
-        if self.lawful and (schema := contract()) is not None:
+        if self.lawful and (schema := contract()) is not None and _is_in_contract(message["type"]):
             schema.validate(message)
+
+
+def in_file(key: str, device_id: str, **more: Any) -> Message:
+    """Describe a device as the bridge's configuration has it."""
+    return {
+        "id": key,
+        "kind": "ups",
+        "name": key.replace("-", " ").title().replace("Ups", "UPS"),
+        "link": "megatec:/dev/ttyUSB0?baud=9600",
+        "enabled": True,
+        "device": device_id,
+        "settings": {},
+        "allow": ["test"],
+        "secrets": [],
+    } | more
+
+
+def _option(name: str, kind: str, **more: Any) -> Message:
+    nothing: Message = {"default": None, "choices": [], "minimum": None, "maximum": None, "unit": ""}
+    return {"name": name, "summary": f"what {name} is", "kind": kind} | nothing | more
+
+
+SCHEMES: Message = {
+    "schemes": [
+        {
+            "scheme": "megatec", "title": "Megatec on a serial line", "example": "megatec:/dev/ttyUSB0",
+            "reach": "serial", "port": None, "secrets": [],
+            "options": [
+                _option("baud", "choice", choices=["2400", "9600"], default="2400"),
+                _option("patience", "number", minimum=0.05, maximum=10, default="1", unit="s"),
+                _option("packs", "number", minimum=1, maximum=500),
+                _option("restart", "flag", default="yes"),
+            ],
+        },
+        {
+            "scheme": "nut", "title": "Network UPS Tools", "example": "nut://127.0.0.1:3493/ups1",
+            "reach": "host", "port": 3493, "secrets": ["username", "password"],
+            "options": [_option("tls", "flag"), _option("ca", "text")],
+        },
+        {
+            "scheme": "modbus", "title": "Modbus", "example": "modbus://192.0.2.7?profile=cs141",
+            "reach": "either", "port": 502, "secrets": [], "options": [_option("profile", "choice", choices=["cs141"])],
+        },
+    ],
+    "groups": {"ups": ["test", "beeper", "shutdown"], "transfer_switch": ["transfer"]},
+    "models": [{"id": "zinto", "title": "Zinto"}],
+    "ports": ["/dev/serial/by-id/usb-one", "/dev/ttyUSB0"],
+    "writable": True,
+    "reason": "",
+}  # fmt: skip
+
+FOUND: Message = {
+    "identity": {"manufacturer": "Acme", "model": "Model 3", "serial": "SERIAL-2", "firmware": None},
+    "values": [
+        {"device": "", "key": "battery.charge", "name": "Battery charge", "value": 97.5, "unit": "%"},
+        {"device": "", "key": "ups.mode", "name": "Mode", "value": "line", "unit": ""},
+    ],
+    "conditions": [{"device": "", "key": "on_battery", "active": False}],
+    "commands": [],
+    "complete": True,
+}
+
+
+@cache
+def _is_in_contract(message_type: str) -> bool:
+    return f'"const": "{message_type}"' in SCHEMA.read_text(encoding="utf-8")
 
 
 @cache

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
 from homeassistant.const import MATCH_ALL
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -70,14 +71,15 @@ def entry_for(peer: BridgePeer, **data: object) -> MockConfigEntry:
 
 
 async def until(hass: HomeAssistant, happened: Callable[[], object]) -> None:
-    """Wait until `happened`, which is asked after everything that happens in Home Assistant."""
+    """Wait until `happened`, which is asked after everything that happens in Home Assistant and to its entries."""
     news = asyncio.Event()
 
     @callback
-    def listen(_: Event) -> None:
+    def listen(*_: Event | ConfigEntryChange | ConfigEntry) -> None:
         news.set()
 
     unsubscribe = hass.bus.async_listen(MATCH_ALL, listen)
+    disconnect = async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, listen)
     try:
         async with asyncio.timeout(10):
             while not happened():
@@ -85,6 +87,7 @@ async def until(hass: HomeAssistant, happened: Callable[[], object]) -> None:
                 news.clear()
     finally:
         unsubscribe()
+        disconnect()
 
 
 def shows(hass: HomeAssistant, entity_id: str, wanted: str) -> Callable[[], bool]:

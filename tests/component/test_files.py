@@ -9,17 +9,25 @@ from typing import Any
 
 import homeassistant.components
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 from PIL import Image
+import probatio
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.ridethrough import SETUP_ERRORS
 from custom_components.ridethrough.config_flow import ERRORS
+from custom_components.ridethrough.configuration import Kind, Reach, possibilities
+from custom_components.ridethrough.device_flow import ABORTS, ERRORS as ERRORS_OF_DEVICES
+from custom_components.ridethrough.device_form import connection_schema, protocol_schema, settings_schema
 from custom_components.ridethrough.entity import COMMAND_ERRORS
 from custom_components.ridethrough.issues import ALL
+from custom_components.ridethrough.services import ACTIONS
+
+from .bridge_peer import SCHEMES
 
 ROOT = Path(__file__).parents[2]
 INTEGRATION = ROOT / "custom_components" / "ridethrough"
@@ -76,7 +84,7 @@ def test_nothing_is_imported_but_home_assistant_and_what_it_brings() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
     words = read(f"translations/{language}.json")
-    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device"} <= set(words["exceptions"])
+    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device", "no_target"} <= set(words["exceptions"])
     assert {f"command_{code}" for code in COMMAND_ERRORS} <= set(words["exceptions"])
     assert {*ERRORS.values(), "cannot_connect"} == set(words["config"]["error"])
     assert set(ALL) == set(words["issues"])
@@ -89,7 +97,10 @@ def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> None:
     told = re.findall(r"`ridethrough ([^`]*)`", json.dumps(read(f"translations/{language}.json")))
-    assert told == ["token create home-assistant --role engineer"] * 4
+    assert told.count("token create home-assistant --role engineer") == 4
+    # Once for each type of subentry.
+    assert told.count("token create home-assistant --role admin") == 2
+    assert len(told) == 6
 
 
 def test_action_is_described_and_has_an_icon() -> None:
@@ -97,6 +108,56 @@ def test_action_is_described_and_has_an_icon() -> None:
     assert set(described) == set(read("strings.json")["services"]) == set(read("icons.json")["services"])
     for name, action in described.items():
         assert set(action["fields"]) == set(read("strings.json")["services"][name]["fields"])
+        for field in action["fields"].values():
+            if (select := field["selector"].get("select")) is not None:
+                words = read("strings.json")["selector"][select["translation_key"]]["options"]
+                assert set(select["options"]) == set(words)
+
+
+def test_actions_take_what_their_forms_offer() -> None:
+    described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
+    for action in ACTIONS:
+        offered = described[action.name]["fields"]
+        assert {str(marker): isinstance(marker, probatio.Required) for marker in action.fields} == {
+            name: field["required"] for name, field in offered.items()
+        }
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_step_and_outcome_of_a_subentry_has_its_words(language: str) -> None:
+    written = (INTEGRATION / "device_flow.py").read_text(encoding="utf-8")
+    steps = {name for name in re.findall(r"async def async_step_(\w+)", written) if name not in {"test", "stopped"}}
+    types = read(f"translations/{language}.json")["config_subentries"]
+    assert set(types) == set(Kind)
+    for words in types.values():
+        assert set(words["step"]) == steps
+        assert set(words["error"]) == ERRORS_OF_DEVICES | {"refused"}
+        assert set(words["abort"]) == ABORTS | {"offline", "no_answer", "not_supported", "refused"}
+        assert set(words["progress"]) == {"test"}
+        assert set(words["initiate_flow"]) == {"user", "reconfigure"}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_field_of_a_subentry_has_its_words(kind: Kind) -> None:
+    words = read("strings.json")["config_subentries"][kind]["step"]
+    possible = possibilities(SCHEMES | {"groups": {"ups": ["test"], "transfer_switch": ["transfer"]}})
+    forms = {"settings": [settings_schema(kind, possible, new=True), settings_schema(kind, possible, new=False)]}
+    forms["user"] = forms["protocol"] = [protocol_schema(possible)]
+    forms["host"] = [connection_schema(scheme, Reach.HOST, []) for scheme in possible.schemes]
+    forms["serial"] = [connection_schema(scheme, Reach.SERIAL, []) for scheme in possible.schemes]
+    for step, schemas in forms.items():
+        for schema in schemas:
+            for marker, field in schema.schema.items():
+                if isinstance(field, section):
+                    named = words[step]["sections"][str(marker)]["data"]
+                    assert {str(inner) for inner in field.schema.schema} <= set(named)
+                else:
+                    assert str(marker) in words[step]["data"]
+
+
+def test_groups_of_commands_that_may_be_allowed_have_their_words() -> None:
+    groups = {row["group"] for row in read("catalogue.json")["commands"]}
+    assert groups <= set(read("strings.json")["selector"]["allow"]["options"])
 
 
 @pytest.mark.parametrize(
