@@ -9,6 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 import stat
+import sys
 import termios
 from typing import Any
 
@@ -23,6 +24,9 @@ from .trace import RECEIVED, SENT, Trace, escaped
 
 BACKLOG = 4096
 """Bytes kept that nobody has asked for; a device that sends more is flooding the line."""
+
+
+_MODEM_INPUTS = {"cts": termios.TIOCM_CTS, "dcd": termios.TIOCM_CD, "dsr": termios.TIOCM_DSR, "ri": termios.TIOCM_RI}
 
 
 class NoAnswerError(LinkError):
@@ -72,6 +76,7 @@ class SerialPort(asyncio.Protocol):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._transport: _Transport | None = None
+        self._device: serial.Serial = None
         self._received = bytearray()
         self._last_byte = clock.monotonic()
         self._heard = self._loop.time()
@@ -101,6 +106,10 @@ class SerialPort(asyncio.Protocol):
         self._released()
         self._gone.set_result(reason)
         self._arrived.set()
+
+    def use(self, device: serial.Serial) -> None:
+        """Take over the device that has been opened; see `SerialPorts.open`."""
+        self._device = device
 
     # What its owner calls
 
@@ -186,6 +195,35 @@ class SerialPort(asyncio.Protocol):
                 raise MalformedError(f"{self.path}: the answer makes no sense: {seen[:40].hex(' ')}", seen) from None
             finally:
                 self.trace.flush()
+
+    def modem_lines(self) -> frozenset[str]:
+        """Tell which of the inputs cts, dcd, dsr and ri are high. Raises LinkError, also when it has none, as a pty."""
+        self._check()
+        try:
+            bits = int.from_bytes(fcntl.ioctl(self._device.fd, termios.TIOCMGET, bytes(4)), sys.byteorder)
+        except OSError as error:
+            raise LinkError(f"{self.path} does not tell its modem lines ({error.strerror}).") from error
+        return frozenset(name for name, bit in _MODEM_INPUTS.items() if bits & bit)
+
+    def drive(self, *, dtr: bool, rts: bool, brk: bool = False) -> None:
+        """Set the outputs: DTR, RTS, and a break on the transmit line. Raises LinkError when it cannot be done."""
+        self._check()
+        device = self._device
+        try:
+            device.dtr, device.rts = dtr, rts
+            if brk is not device.break_condition:
+                device.break_condition = brk
+        except (OSError, termios.error) as error:
+            raise LinkError(f"{self.path} cannot set its modem lines ({error}).") from error
+        self.trace.note(f"{self.path}: dtr {_word(dtr)}, rts {_word(rts)}, break {_word(brk)}")
+
+    def keep_outputs(self) -> None:
+        """Have DTR and RTS stay as they are when the port is closed, which else drops them."""
+        self._check()
+        with contextlib.suppress(OSError, termios.error):  # it is only as good as the driver
+            attributes = termios.tcgetattr(self._device.fd)
+            attributes[2] &= ~termios.HUPCL
+            termios.tcsetattr(self._device.fd, termios.TCSANOW, attributes)
 
     async def close(self) -> None:
         """Give the port back; returns when it is closed."""
@@ -323,6 +361,7 @@ class SerialPorts:
         port = SerialPort(path, line, trace, self._clock, lambda: self._release(real))
         try:
             device = await _opened(path, real, line)
+            port.use(device)
             try:
                 _Transport(asyncio.get_running_loop(), port, device)
             except OSError as error:  # it has gone between its opening and now
@@ -451,6 +490,10 @@ def _sentence(path: str, error: Exception) -> str:
 def _is_pty(descriptor: int) -> bool:
     """Whether this is a pseudo-terminal: there TIOCEXCL would outlive us if we were killed, and lock us out."""
     return 136 <= os.major(os.fstat(descriptor).st_rdev) <= 143
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"
 
 
 def _set_free(device: serial.Serial) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from ridethrough.clock import SystemClock
 
 from .base import Credentials, Link, LinkUrl
+from .contacts import ContactsLink
 from .context import LinkContext
 from .megatec import MegatecLink
 from .modbus import ModbusLink
 from .nut import NutLink
 
-LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink, ModbusLink)}
+LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink, ModbusLink, ContactsLink)}
 
 
 def open_link(url: str, credentials: Credentials, context: LinkContext) -> Link:
