@@ -29,7 +29,7 @@ class Rs485Line:
         for name in (self.master, *self.units):
             end, terminal = pty.openpty()
             tty.setraw(terminal)
-            Path(name).symlink_to(os.ttyname(terminal))
+            os.symlink(os.ttyname(terminal), name)  # noqa: PTH211  pathlib is held for blocking here
             os.set_blocking(end, False)
             # The terminal stays open until its user has it: one whose last user has gone reads as hung up.
             self._descriptors += [end, terminal]

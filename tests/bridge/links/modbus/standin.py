@@ -8,7 +8,7 @@ from typing import Self
 type Script = Callable[[Heard], bytes | None]
 
 STATUS = 109
-ONE_PHASE: Mapping[int, int] = {address: 0 for address in range(97, 151)} | {
+ONE_PHASE: Mapping[int, int] = dict.fromkeys(range(97, 151), 0) | {
     97: 230,  # OUTPUT_VOLT0
     100: 42,  # OUTP0WER0
     103: 87,  # BATTCAP

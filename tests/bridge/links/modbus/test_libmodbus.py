@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
@@ -15,7 +16,9 @@ from .conftest import Logbook, Running, run_link
 from .line import Rs485Line
 from .standin import ONE_PHASE, STATUS
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason="libmodbus5 is not installed; scripts/setup --peers installs it")
+pytestmark = pytest.mark.skipif(
+    bool(missing()), reason="libmodbus5 is not installed; scripts/setup --peers installs it"
+)
 
 FAST = "poll=0.1&timeout=0.5&baud=115200"
 
@@ -33,33 +36,35 @@ def unit(line: Rs485Line, number: int, registers: dict[int, int]) -> Modbusd:
 
 
 async def test_a_whole_map_over_tcp(running: Running, logbook: Logbook) -> None:
-    async with Modbusd(["tcp", "0"], {**ONE_PHASE, 50002: 1, 143: 23}) as server:
-        async with running(f"modbus://127.0.0.1:{server.port}/1?poll=0.1"):
-            await logbook.until_poll(2)
-            assert logbook.points["output.voltage"] == 230
-            assert logbook.points["ups.temperature"] == -5
-            assert logbook.points["battery.runtime"] == 900
-            assert logbook.children["sensor", "1"].points == {"sensor.value": 23}
-            assert logbook.children["io_box", "1"].points["input.3"] is True
-            server.write(STATUS, 12)
-            await logbook.until_condition("on_battery")
+    async with (
+        Modbusd(["tcp", "0"], {**ONE_PHASE, 50002: 1, 143: 23}) as server,
+        running(f"modbus://127.0.0.1:{server.port}/1?poll=0.1"),
+    ):
+        await logbook.until_poll(2)
+        assert logbook.points["output.voltage"] == 230
+        assert logbook.points["ups.temperature"] == -5
+        assert logbook.points["battery.runtime"] == 900
+        assert logbook.children["sensor", "1"].points == {"sensor.value": 23}
+        assert logbook.children["io_box", "1"].points["input.3"] is True
+        server.write(STATUS, 12)
+        await logbook.until_condition("on_battery")
     assert "malformed" not in logbook.counters
     assert "refused" not in logbook.counters
 
 
 async def test_registers_that_it_does_not_have(running: Running, logbook: Logbook) -> None:
-    async with Modbusd(["tcp", "0"], {100: 42, 103: 87, STATUS: 5}, first=100, number=30) as server:
-        async with running(f"modbus://127.0.0.1:{server.port}/1?poll=0.1"):
-            await logbook.until_poll(2)
+    async with (
+        Modbusd(["tcp", "0"], {100: 42, 103: 87, STATUS: 5}, first=100, number=30) as server,
+        running(f"modbus://127.0.0.1:{server.port}/1?poll=0.1"),
+    ):
+        await logbook.until_poll(2)
     assert logbook.points["ups.load"] == 42
     assert logbook.conditions["on_bypass"] is True
     assert "aux.1" not in logbook.points
     assert logbook.counters["refused"] == 3 + 21 + 80
 
 
-async def test_rtu_frames_in_a_tcp_connection(
-    line: Rs485Line, running: Running, logbook: Logbook
-) -> None:
+async def test_rtu_frames_in_a_tcp_connection(line: Rs485Line, running: Running, logbook: Logbook) -> None:
     """A converter puts the serial line's bytes into TCP as they are."""
 
     async def convert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -157,11 +162,15 @@ async def test_an_answer_that_never_ends_is_given_up(line: Rs485Line, running: R
 async def _open_terminal(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), Path(path).open("rb", buffering=0))
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), _terminal(path, "rb"))
     transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.streams.FlowControlMixin(loop=loop), Path(path).open("wb", buffering=0)
+        lambda: asyncio.streams.FlowControlMixin(loop=loop), _terminal(path, "wb")
     )
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+def _terminal(path: str, mode: str) -> IO[bytes]:
+    return cast("IO[bytes]", Path(path).open(mode, buffering=0))
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

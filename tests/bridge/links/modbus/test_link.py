@@ -82,7 +82,7 @@ async def test_sensors_and_contacts_are_devices_once_they_say_something(
     device: Standin, running: Running, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_module, "CHILDREN", 0.0)
-    device.registers |= {address: 0 for address in range(50000, 50080)} | {144: 21, 50003: 1}
+    device.registers |= dict.fromkeys(range(50000, 50080), 0) | {144: 21, 50003: 1}
     async with running(device.url) as link:
         await logbook.until_poll(2)
         assert set(logbook.children) == {("sensor", "2"), ("io_box", "1")}
@@ -216,9 +216,7 @@ async def test_the_function_can_be_ordered(device: Standin, running: Running, lo
     assert {heard.function for heard in device.heard} == {4}
 
 
-async def test_an_illegal_function_for_some_registers_only(
-    device: Standin, running: Running, logbook: Logbook
-) -> None:
+async def test_an_illegal_function_for_some_registers_only(device: Standin, running: Running, logbook: Logbook) -> None:
     device.script = lambda heard: heard.exception(1) if heard.address >= 50000 else None
     async with running(device.url):
         await logbook.until_poll(2)
