@@ -128,7 +128,7 @@ def _listen(tables: Any, first: int, go: threading.Event) -> None:
 def _serve_tcp(library: ctypes.CDLL, mapping: ctypes.c_void_p, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)) as listener:
         context = ctypes.c_void_p(library.modbus_new_tcp(b"127.0.0.1", port))
-        print(listener.getsockname()[1], flush=True)
+        _report(listener.getsockname()[1])
         handle = ctypes.c_int(listener.fileno())
         while library.modbus_tcp_accept(context, ctypes.byref(handle)) >= 0:
             _answer(library, context, mapping)
@@ -139,11 +139,16 @@ def _serve_rtu(library: ctypes.CDLL, mapping: ctypes.c_void_p, path: str, baud: 
     context = ctypes.c_void_p(library.modbus_new_rtu(path.encode(), baud, ctypes.c_char(b"N"), 8, 1))
     library.modbus_set_slave(context, unit)
     if library.modbus_connect(context) < 0:
-        print(-1, flush=True)
+        _report(-1)
         return
-    print(0, flush=True)
+    _report(0)
     while True:
         _answer(library, context, mapping)
+
+
+def _report(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
 
 
 def _answer(library: ctypes.CDLL, context: ctypes.c_void_p, mapping: ctypes.c_void_p) -> None:

@@ -147,8 +147,10 @@ class Session:
         self._note_refusals(self._status)
         meaning = self._understand(None, raws)
         if not self._introduced:
+            if not self._status.settled and not any(raws.values()):
+                return False  # the rest may say more
             self._check(raws, meaning)
-            self._introduced = True
+            self._introduced = self._status.settled
         # The runner tells whether the device is lost; that the device has lost its UPS comes to the same.
         if meaning.conditions.pop("communications_lost", False):
             raise LinkError(f"{self._options.where} answers, but says that it has lost its UPS.")

@@ -33,6 +33,10 @@ class Functions:
         preferred = () if self._preferred is None or row.is_bit else (self._preferred,)
         return next((function for function in (*preferred, *row.functions) if function not in self._refused), None)
 
+    def refused(self, function: int) -> bool:
+        """Whether the device refuses it."""
+        return function in self._refused
+
     def prove(self, function: int) -> None:
         """Note that the device knows it."""
         self._proven.add(function)
@@ -58,6 +62,7 @@ class Survey:
         """What is asked for; empty when the device refuses all of it."""
         self.refused: list[Register] = [row for row in rows if functions.choose(row) is None]
         """What it has refused."""
+        self._joined = False
         self._proven: set[Group] = set()
         self._strikes: Counter[Group] = Counter()
 
@@ -67,7 +72,8 @@ class Survey:
         A group that is refused is taken apart until only what the device does not have is left out. Raises LinkError
         when the unit is lost.
         """
-        waiting, kept = deque(self.groups), []
+        waiting, kept = deque(self._known(self.groups)), []
+        refused = len(self.refused)
         found: dict[Register, Raw | None] = {}
         try:
             while waiting:
@@ -93,12 +99,42 @@ class Survey:
                     await between()
         finally:
             self.groups = kept + list(waiting)
+        if len(self.refused) > refused and self.settled and not self._joined:
+            self._join()
         return found
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that is asked for has been answered."""
+        return self._proven.issuperset(self.groups)
 
     def retry(self) -> None:
         """Ask for what was refused again: a device learns new registers with its firmware."""
         self.groups += self._grouped(self.refused, 0)
         self.refused = []
+
+    def _known(self, groups: Iterable[Group]) -> list[Group]:
+        """Have groups read by another function where theirs has turned out to be refused."""
+        known: list[Group] = []
+        for group in groups:
+            if self._functions.refused(group.function):
+                known += self._other_function(group)
+            else:
+                known.append(group)
+        return known
+
+    def _join(self) -> None:
+        """Put together again what was taken apart to find the few registers that are missing.
+
+        Once only: a device that refuses long requests has what is joined taken apart for good.
+        """
+        self._joined = True
+        self.groups = self._grouped([row for group in self.groups for row in group.rows], 0)
+        self._proven = set(self.groups)
+
+    def _other_function(self, group: Group) -> list[Group]:
+        self.refused += [row for row in group.rows if self._functions.choose(row) is None]
+        return self._grouped(group.rows, self._reading.gap)
 
     def _grouped(self, rows: Iterable[Register], gap: int) -> list[Group]:
         return grouped(rows, self._functions.choose, gap, self._reading.longest)
@@ -108,8 +144,7 @@ class Survey:
         if code in POSTPONED:
             return self._struck(group)
         if code == _ILLEGAL_FUNCTION and self._functions.refuse(group.function):
-            self.refused += [row for row in group.rows if self._functions.choose(row) is None]
-            return self._grouped(group.rows, self._reading.gap)
+            return self._other_function(group)
         return self._taken_apart(group)
 
     async def _after_silence(self, group: Group, error: NoAnswerError | MalformedError) -> list[Group] | None:

@@ -13,6 +13,8 @@ SILENT = 3
 """Unanswered questions in a row after which the unit is lost."""
 GARBLED = 10
 """Unreadable answers in a row after which it is lost: somebody is there, but nothing can be learnt."""
+STRANGE = 4
+"""The same of a unit that has never been understood."""
 BUSY = 8
 """Times in a row that it may say it is busy."""
 POSTPONED = frozenset({4, 5, 6, 10, 11})
@@ -54,7 +56,7 @@ class Unit:
             self._count("malformed", 1)
             self._silent = 0
             self._garbled += 1
-            if self._garbled >= GARBLED:
+            if self._garbled >= (GARBLED if self.answered else STRANGE):
                 raise LinkError(self._garbage(error)) from error
             raise error if isinstance(error, MalformedError) else MalformedError(str(error), b"") from error
         except RefusalError as refusal:
@@ -91,4 +93,4 @@ class Unit:
         return f"{options.where} answers, but only to put us off ({named(code)}), {BUSY} times in a row."
 
 
-__all__ = ["BUSY", "GARBLED", "POSTPONED", "SILENT", "Unit"]
+__all__ = ["BUSY", "GARBLED", "POSTPONED", "SILENT", "STRANGE", "Unit"]
