@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 import math
+import os
 from typing import ClassVar
 
 from ridethrough.clock import Clock
@@ -19,6 +20,7 @@ from .answer import Parsed
 from .commands import COMMANDS, CommandRow, Order, order
 from .conversation import Conversation, Detection, RefusedError, Verdict
 from .dialects import BY_NAME, Consent, Dialect
+from .pipe import Pipe
 from .status import Status, packs_of, understand
 from .table import Query
 
@@ -72,7 +74,14 @@ class MegatecLink(Link):
         self._ports = ports = context.ports
         self._dialect: Dialect | None = None
         self._session: Session | None = None
+        self._pipe: Pipe | None = None
         ports.keep_trace(self._path)
+
+    def pipe(self, path: str, granted: frozenset[str]) -> None:
+        """See `Link`."""
+        if os.path.realpath(path) == os.path.realpath(self._path):
+            raise ValueError(f"{path} is the port of the UPS itself; the other manager needs another one.")
+        self._pipe = Pipe(path, granted, self._line, self._ports, self._clock)
 
     @property
     def path(self) -> str:
@@ -87,6 +96,7 @@ class MegatecLink(Link):
     async def run(self, report: Report) -> None:
         """Open the port, find the dialect, and poll until the connection is lost (LinkError)."""
         port = await self._ports.open(self._path, self._line)
+        piping: asyncio.Task[None] | None = None
         try:
             # A late answer to one question would be taken for that to the next, which looks the same in other dialects.
             conversation = Conversation(port, report, 2 * self._patience)
@@ -94,9 +104,13 @@ class MegatecLink(Link):
             self._dialect = await detection.run(self._wanted, self._dialect)
             conversation.patience = self._patience
             self._session = Session(conversation, self._dialect, report, self._clock, self._packs)
+            if self._pipe is not None:
+                piping = asyncio.create_task(self._pipe.run(conversation, self._dialect, self._session.turn, report))
             await self._session.run(detection)
         finally:
             self._session = None
+            if piping is not None:
+                await _ended(piping)
             await port.close()
 
     async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None = None) -> CommandResult:
@@ -117,6 +131,14 @@ class MegatecLink(Link):
             there = self._session is not None and child in self._session.outlets
             return self._dialect.outlet_commands if self._dialect is not None and there else {}
         return COMMANDS if self._dialect is None else self._dialect.commands
+
+
+async def _ended(piping: asyncio.Task[None]) -> None:
+    """End the pipe. What is not the line's fault is a bug, and is not kept quiet."""
+    piping.cancel()
+    (outcome,) = await asyncio.gather(piping, return_exceptions=True)
+    if isinstance(outcome, Exception) and not isinstance(outcome, LinkError | OSError):
+        raise outcome
 
 
 class Session:
