@@ -196,6 +196,38 @@ class SerialPort(asyncio.Protocol):
             finally:
                 self.trace.flush()
 
+    async def hear(self, *, terminator: bytes = b"\r", longest: int = 64) -> bytes | None:
+        """Wait for what the other end asks us, for ports that we serve; None when it is too long to be anything.
+
+        Raises LinkError when the port has gone.
+        """
+        while True:
+            self._check()
+            end = self._received.find(terminator)
+            if end > longest or (end < 0 and len(self._received) > longest):
+                del self._received[: end + len(terminator) if end >= 0 else len(self._received)]
+                return None
+            if end >= 0:
+                line = bytes(self._received[:end])
+                del self._received[: end + len(terminator)]
+                return line
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def say(self, data: bytes) -> None:
+        """Send something that is not asked about again. Raises LinkError when the port has gone.
+
+        What the other end does not take is dropped: it must not make us remember without bound.
+        """
+        self._check()
+        assert self._transport is not None
+        if self._transport.get_write_buffer_size() > BACKLOG:
+            self.trace.note(f"{self.path}: the other end takes nothing; {len(data)} bytes are dropped")
+            return
+        self.trace.record(SENT, data)
+        self._transport.write(data)
+        self.trace.flush()
+
     def modem_lines(self) -> frozenset[str]:
         """Tell which of the inputs cts, dcd, dsr and ri are high. Raises LinkError, also when it has none, as a pty."""
         self._check()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ridethrough.clock import SystemClock
-from ridethrough.links.base import Conditions, Identity, Points, Report
+from ridethrough.links.base import Conditions, Identity, Points
 from ridethrough.links.megatec import link as link_module
 from ridethrough.links.port import SerialPorts
 from ridethrough.site import Value
@@ -26,6 +26,7 @@ class Notebook:
         self.counters: dict[str, int] = {}
         self.polls = 0
         self.gone: list[str] = []
+        self.children: dict[tuple[str, str], Notebook] = {}
         self._news = asyncio.Event()
 
     def identified(self, identity: Identity) -> None:
@@ -51,8 +52,8 @@ class Notebook:
         self.counters[counter] = self.counters.get(counter, 0) + amount
         self._news.set()
 
-    def child(self, kind: str, number: str, name: str) -> Report:
-        raise AssertionError(f"a Megatec UPS has no {kind} {number} {name}")
+    def child(self, kind: str, number: str, name: str) -> Notebook:
+        return self.children.setdefault((kind, number), Notebook())
 
     async def until_poll(self, more: int = 1) -> None:
         """Wait for so many further status polls."""

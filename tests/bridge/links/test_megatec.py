@@ -275,7 +275,10 @@ def test_the_url_says_everything(ports: SerialPorts) -> None:
         ("megatec://host/dev/ttyUSB0", "names no serial port"),
         ("megatec:/dev/ttyUSB0?speed=2400", "no option speed; permitted: baud, parity, stop, dtr, rts, dialect"),
         ("megatec:/dev/ttyUSB0?baud=12", "baud=12 is not possible; permitted: 300"),
-        ("megatec:/dev/ttyUSB0?dialect=klingon", "dialect=klingon is not possible; permitted: mecer, megatec"),
+        (
+            "megatec:/dev/ttyUSB0?dialect=klingon",
+            "dialect=klingon is not possible; permitted: mecer, voltronic, megatec",
+        ),
         ("megatec:/dev/ttyUSB0?patience=soon", "patience=soon is not possible; permitted: 0.05 to 10"),
         ("megatec:/dev/ttyUSB0?packs=0", "packs=0 is not possible; permitted: 1 to 500"),
         ("carrier-pigeon:/loft", "no link called carrier-pigeon; permitted are, for example: .*megatec:/dev/ttyUSB0"),

@@ -12,9 +12,9 @@ from ridethrough.links.megatec.answer import parse
 from ridethrough.links.megatec.commands import COMMANDS, order
 from ridethrough.links.megatec.dialects import BY_NAME, DIALECTS
 from ridethrough.links.megatec.status import Bits, Status, packs_of, understand
-from ridethrough.links.megatec.table import FW, Q1, Q2, QPI_MECER, QS, WA, D, F, I, Query
+from ridethrough.links.megatec.table import FW, Q1, Q2, QPI, QS, WA, D, F, I, Query
 
-QUERIES = [Q1, QS, D, F, I, FW, QPI_MECER, Q2, WA]
+QUERIES = [Q1, QS, D, F, I, FW, QPI, Q2, WA]
 SAMPLE = b"(226.0 195.0 226.0 014 49.0 27.5 30.0 00001000"
 
 

@@ -19,6 +19,12 @@ class Order:
     """What the UPS is told, with the numbers that are really sent."""
     confirms: Callable[[Status, Status], bool]
     """Whether the status after it shows, compared to the one before, that the command was carried out."""
+    already: Callable[[Status], bool] | None = None
+    """Whether a status shows that there is nothing to do, and nothing must be sent."""
+    outlet: str | None = None
+    """The outlet that it is about."""
+    on: bool = False
+    """Whether it is switched on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class CommandRow:
     template: str
     sentence: str
     confirms: Callable[[Status, Status], bool]
+    already: Callable[[Status], bool] | None = None
 
 
 def _testing(before: Status, after: Status) -> bool:
@@ -64,6 +71,18 @@ def _on(_before: Status, after: Status) -> bool:
     return after.output_on is True and not after.bits.shutting_down
 
 
+def _beeper_on(status: Status) -> bool:
+    return status.bits.beeper is True
+
+
+def _beeper_off(status: Status) -> bool:
+    return status.bits.beeper is False
+
+
+def _unseen(_before: Status, _after: Status) -> bool:
+    return False
+
+
 # S<n>: off after n minutes (.2 to .9, 01 to 99), on again as soon as there is power. S<n>R<m>: on again after m
 # minutes and not without power. S<n>R0000: stays off. C: takes an S back, and switches an output on that S switched
 # off. Q turns the beeper over. T tests ten seconds, T<n> n minutes, TL until the battery is low, CT ends a test.
@@ -74,6 +93,9 @@ COMMANDS: Mapping[str, CommandRow] = {
     "test.battery.start.deep": CommandRow("TL", "test the battery until it is low", _testing),
     "test.battery.stop": CommandRow("CT", "end the battery test", _not_testing),
     "beeper.toggle": CommandRow("Q", "switch the beeper over", _beeper_turned),
+    # The one key of a UPS that only turns over, pressed if it is not already so.
+    "beeper.enable": CommandRow("Q", "switch the beeper on", lambda _, after: _beeper_on(after), _beeper_on),
+    "beeper.disable": CommandRow("Q", "switch the beeper off", lambda _, after: _beeper_off(after), _beeper_off),
     "shutdown.return": CommandRow(
         "S{n}R{m:04d}", "switch off in {delay} and on again {m} min later when there is power", _shutting_down
     ),
@@ -84,21 +106,46 @@ COMMANDS: Mapping[str, CommandRow] = {
     "load.on": CommandRow("C", "switch the output on", _on),
 }
 
+# CS takes a shutdown back, SON and SOFF switch the output, BZON and BZOFF the beeper, PEE and PDE the eco mode.
+# Source: NUT nutdrv_qx, voltronic.
+VOLTRONIC: Mapping[str, CommandRow] = {
+    **{key: row for key, row in COMMANDS.items() if key.startswith(("test.", "shutdown."))},
+    "beeper.enable": CommandRow("BZON", "switch the beeper on", lambda _, after: _beeper_on(after), _beeper_on),
+    "beeper.disable": CommandRow("BZOFF", "switch the beeper off", lambda _, after: _beeper_off(after), _beeper_off),
+    "shutdown.stop": CommandRow("CS", "cancel the shutdown", _not_shutting_down),
+    "load.off": CommandRow("SOFF", "switch the output off", _off),
+    "load.on": CommandRow("SON", "switch the output on", _on),
+    "ecomode.enable": CommandRow("PEE", "use its eco mode", _unseen),
+    "ecomode.disable": CommandRow("PDE", "not use its eco mode", _unseen),
+}
+"""What Voltronic's protocol has."""
+
+OUTLETS: Mapping[str, CommandRow] = {
+    "outlet.on": CommandRow("SKON{outlet}", "switch outlet {outlet} on", _unseen),
+    "outlet.off": CommandRow("SKOFF{outlet}", "switch outlet {outlet} off", _unseen),
+}
+"""The same for one of its outlets."""
+
 # S<n> alone, for a restart without a time: `restore` of 0.
 _RETURN_AT_ONCE = CommandRow("S{n}", "switch off in {delay} and on again as soon as there is power", _shutting_down)
 
 
-def order(command: str, arguments: Mapping[str, Value]) -> Order | None:
-    """Write a command of the catalogue for the line; None when the protocol does not have it.
+def order(
+    command: str,
+    arguments: Mapping[str, Value],
+    rows: Mapping[str, CommandRow] = COMMANDS,
+    outlet: str | None = None,
+) -> Order | None:
+    """Write a command of the catalogue for the line; None when `rows`, those of the dialect, do not have it.
 
     Delays are rounded up to what the line can say, never down: whoever shuts down in this time needs all of it.
     Raises ValueError when an argument is missing, no number or out of range.
     """
-    row = COMMANDS.get(command)
+    row = rows.get(command)
     if row is None:
         return None
     numbers = _numbers(command, arguments)
-    values: dict[str, int | str] = {}
+    values: dict[str, int | str] = {} if outlet is None else {"outlet": outlet}
     if "duration" in numbers:
         values["duration"] = _minutes("duration", numbers["duration"], 99)
     if "delay" in numbers:
@@ -107,7 +154,8 @@ def order(command: str, arguments: Mapping[str, Value]) -> Order | None:
         values["m"] = _minutes("restore", numbers["restore"] / 60, 9999)
         if values["m"] == 0:
             row = _RETURN_AT_ONCE
-    return Order(f"{row.template}\r".format(**values).encode("ascii"), row.sentence.format(**values), row.confirms)
+    request = f"{row.template}\r".format(**values).encode("ascii")
+    return Order(request, row.sentence.format(**values), row.confirms, row.already, outlet, command == "outlet.on")
 
 
 def _numbers(command: str, arguments: Mapping[str, Value]) -> dict[str, float]:
@@ -137,4 +185,4 @@ def _delay(seconds: float) -> tuple[str, str]:
     return f"{minutes:02d}", f"{minutes} min"
 
 
-__all__ = ["COMMANDS", "CommandRow", "Order", "order"]
+__all__ = ["COMMANDS", "OUTLETS", "VOLTRONIC", "CommandRow", "Order", "order"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ridethrough.site import Value
 
 from .answer import Parsed
+from .table import Q1, Layout
 
 OUTPUT_ON = 10.0
 """Volts; less than that on the output is the noise of an open relay."""
@@ -13,7 +14,7 @@ OUTPUT_ON = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """The eight status bits of Q1, b7 first as on the line; None where the device does not say."""
+    """The status bits; None where the device does not say."""
 
     utility_fail: bool | None
     battery_low: bool | None
@@ -27,10 +28,29 @@ class Bits:
     """A shutdown is counting down, or the UPS waits to start again."""
     beeper: bool | None
 
+    kind: str | None = None
+    """How it is built: online, line-interactive or offline."""
+
     @classmethod
-    def of(cls, text: str) -> Bits:
-        """Read eight characters."""
-        return cls(*({"0": False, "1": True}.get(character) for character in text))
+    def of(cls, text: str, layout: Layout = Q1.layout) -> Bits:
+        """Read the characters of the word that has them."""
+
+        def bit(position: int | None) -> bool | None:
+            return None if position is None else {"0": False, "1": True}.get(text[position : position + 1])
+
+        kind = layout.kinds.get(text[layout.kind])
+        beeper = bit(layout.beeper)
+        return cls(
+            bit(layout.utility_fail),
+            bit(layout.battery_low),
+            bit(layout.bypass_or_boost),
+            bit(layout.failed),
+            None if kind is None else kind != "online",
+            bit(layout.testing),
+            bit(layout.shutting_down),
+            beeper is not layout.beeper_off if beeper is not None else None,
+            kind,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +73,18 @@ class Status:
         return bool(bits.utility_fail or bits.battery_low or bits.testing or bits.shutting_down)
 
 
-def understand(parsed: Parsed, packs: int = 1) -> Status:
+def understand(parsed: Parsed, packs: int = 1, layout: Layout = Q1.layout) -> Status:
     """Turn an answer to Q1 into points and conditions. What the device does not say is not posted.
 
     `packs`: how many times the battery voltage on the line makes the whole battery's.
     """
-    bits = Bits.of(parsed.bits or "-" * 8)
+    bits = Bits.of(parsed.bits or "", layout)
     points: dict[str, Value | None] = dict(parsed.numbers)
     voltage = parsed.numbers.get("battery.voltage")
     if voltage is not None:
         points["battery.voltage"] = round(voltage * packs, 2)
-    if bits.line_interactive is not None:
-        points["ups.type"] = "line-interactive" if bits.line_interactive else "online"
+    if bits.kind is not None:
+        points["ups.type"] = bits.kind
     output = parsed.numbers.get("output.voltage")
     said = {
         "on_battery": bits.utility_fail,

@@ -5,7 +5,8 @@ return. Numbers are words rather than columns here because devices differ in how
 Sources: Megatec protocol 1995; NUT nutdrv_qx.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 import re
 
 
@@ -23,18 +24,73 @@ class Number:
     """What the number is multiplied by to give the catalogue's unit."""
     zero: bool = True
     """Whether 0 is a value; a rating of 0 means that the device does not know it."""
+    values: Mapping[str, float] | None = None
+    """What its words stand for, where they are no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Columns of the answer that are text, counted from the start character (column 0)."""
+    """Columns of the answer that are text, counted from the start character (column 0), or a word of it."""
 
     name: str
-    start: int
-    end: int
+    """manufacturer, model, serial, firmware or protocol: what the device is; or the key of a point."""
+    start: int = 0
+    end: int = 0
+    word: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Yes:
+    """A condition, or a point that is yes or no, that a word of letters or digits tells."""
+
+    key: str
+    word: int
+    yes: str
+    """Any of these characters means yes."""
+    no: str = ""
+    """Any of these means no; empty: all the others do."""
+    at: int | None = None
+    """The one character that counts; None: one of them is enough."""
+    point: bool = False
+    """Whether it is a point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A point that is yes when its letter stands in the first word, no when in the second, not there otherwise."""
+
+    point: str
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A word that stands for a text."""
+
+    point: str
+    word: int
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the status bits stand in their word; None for one that the device does not tell."""
+
+    utility_fail: int | None = 0
+    battery_low: int | None = 1
+    bypass_or_boost: int | None = 2
+    failed: int | None = 3
+    testing: int | None = 5
+    shutting_down: int | None = 6
+    beeper: int | None = 7
+    beeper_off: bool = False
+    """Whether the beeper's bit means that it is off."""
+    kind: slice = slice(4, 5)
+    """The bits that tell how the UPS is built."""
+    kinds: Mapping[str, str] = field(default_factory=lambda: {"0": "online", "1": "line-interactive"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """One question and the shape of its answer."""
 
@@ -46,7 +102,17 @@ class Query:
     numbers: tuple[Number, ...] = ()
     texts: tuple[Text, ...] = ()
     bits: int | None = None
-    """The word with the eight status bits."""
+    """The word with the status bits."""
+    layout: Layout = Layout()
+    yes: tuple[Yes, ...] = ()
+    listed: tuple[Listed, ...] = ()
+    names: tuple[Name, ...] = ()
+    hexadecimal: bool = False
+    """Whether the words are bytes, as Voltronic's QS-hex has them; see `binary`."""
+    outlet: str | None = None
+    """The number of the outlet that it is about."""
+    after: str | None = None
+    """It is asked only when the device has answered this one."""
 
     @property
     def request(self) -> bytes:
@@ -115,7 +181,11 @@ FW = Query("FW?", "#", _IDENTITY_SHAPE, texts=_IDENTITY)
 
 # > QPI\r
 # < (PI98\r
-QPI_MECER = Query("QPI", "(", re.compile("PI98"))
+QPI = Query("QPI", "(", re.compile(r"(PI\d\d)"), texts=(Text("protocol", word=0),))
+
+# > M\r
+# < V\r
+M = Query("M", "", re.compile("([A-Z])"), texts=(Text("protocol", word=0),))
 
 # > Q2\r
 # < (226.6 224.3 228.0 226.6 229.9 000.0 000.0 000 000 000 49.9 327.6 18.0 00000000 999.24 100 02 00 … 00000000 11\r
@@ -125,12 +195,12 @@ Q2 = Query(
     "(",
     _words(*[_WORD] * 13, _BITS, *[_WORD] * 9),
     (
-        Number("input.L1-N.voltage", word=0, low=0, high=999.9),
-        Number("input.L2-N.voltage", word=1, low=0, high=999.9),
-        Number("input.L3-N.voltage", word=2, low=0, high=999.9),
-        Number("output.L1-N.voltage", word=4, low=0, high=999.9),
-        Number("output.L2-N.voltage", word=5, low=0, high=999.9),
-        Number("output.L3-N.voltage", word=6, low=0, high=999.9),
+        Number("input.L1.voltage", word=0, low=0, high=999.9),
+        Number("input.L2.voltage", word=1, low=0, high=999.9),
+        Number("input.L3.voltage", word=2, low=0, high=999.9),
+        Number("output.L1.voltage", word=4, low=0, high=999.9),
+        Number("output.L2.voltage", word=5, low=0, high=999.9),
+        Number("output.L3.voltage", word=6, low=0, high=999.9),
         Number("output.L1.power.percent", word=7, low=0, high=300),
         Number("output.L2.power.percent", word=8, low=0, high=300),
         Number("output.L3.power.percent", word=9, low=0, high=300),
@@ -160,4 +230,22 @@ WA = Query(
     ),
 )
 
-__all__ = ["FW", "Q1", "Q2", "QPI_MECER", "QS", "WA", "D", "F", "I", "Number", "Query", "Text"]
+__all__ = [
+    "FW",
+    "Q1",
+    "Q2",
+    "QPI",
+    "QS",
+    "WA",
+    "D",
+    "F",
+    "I",
+    "Layout",
+    "Listed",
+    "M",
+    "Name",
+    "Number",
+    "Query",
+    "Text",
+    "Yes",
+]
