@@ -11,7 +11,7 @@ from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import BridgeConfig
+from ridethrough.config import BridgeConfig, ConfigError, Problem
 from ridethrough.config.file import ConfigFile
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
 from ridethrough.links import LinkContext, SerialPorts, check_link
@@ -61,7 +61,10 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         known = await store.journal.devices()
         plant = Plant(bridge, site, commands, context, mint=identities.mint, known=known)
         for device in config.devices:
-            plant.add(device)
+            try:
+                plant.add(device)
+            except ValueError as error:
+                raise ConfigError([Problem(path, 0, f"{device.key}: {error}")]) from error
         configuration = Configuration(file, config, plant, bridge, recorder, clock)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
