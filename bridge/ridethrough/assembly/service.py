@@ -47,8 +47,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         store = await stack.enter_async_context(Store.open(store_of(config), clock))
         stack.enter_context(store.owned())
         site = Site(load_catalogue(), clock)
-        # A listener for traps (config.traps) belongs into the context, and its run() to the supervisor below.
-        context = LinkContext(clock, SerialPorts(clock), site=site)
+        # A listener for traps, as config.traps says, belongs into this context, and its run() to the supervisor below.
+        context = LinkContext(clock, SerialPorts(clock), traps=None, site=site)
         commands = Commands(site)
         identities = store.identities
         bridge = Device(
