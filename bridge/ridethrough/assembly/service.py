@@ -11,7 +11,7 @@ from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import BridgeConfig
+from ridethrough.config import BridgeConfig, ConfigError, Problem
 from ridethrough.config.file import ConfigFile
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
 from ridethrough.links import LinkContext, SerialPorts, check_link
@@ -47,8 +47,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         store = await stack.enter_async_context(Store.open(store_of(config), clock))
         stack.enter_context(store.owned())
         site = Site(load_catalogue(), clock)
-        # A listener for traps (config.traps) belongs into the context, and its run() to the supervisor below.
-        context = LinkContext(clock, SerialPorts(clock), site=site)
+        # A listener for traps, as config.traps says, belongs into this context, and its run() to the supervisor below.
+        context = LinkContext(clock, SerialPorts(clock), traps=None, site=site)
         commands = Commands(site)
         identities = store.identities
         bridge = Device(
@@ -61,7 +61,10 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         known = await store.journal.devices()
         plant = Plant(bridge, site, commands, context, mint=identities.mint, known=known)
         for device in config.devices:
-            plant.add(device)
+            try:
+                plant.add(device)
+            except ValueError as error:
+                raise ConfigError([Problem(path, 0, f"{device.key}: {error}")]) from error
         configuration = Configuration(file, config, plant, bridge, recorder, clock)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)

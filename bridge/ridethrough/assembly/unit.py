@@ -47,6 +47,7 @@ class Unit:
         self._known = known
         self._supervisor = Supervisor(clock)
         self._over = False
+        self._pauses = 0
         self.runner = LinkRunner(link, device, site, commands, clock, granted=config.allow, mint=mint, known=known)
         outage = site.conditions(device.id).get("on_battery")
         before = 0.0 if outage is None or not outage.active else (clock.utc() - outage.since).total_seconds()
@@ -84,11 +85,13 @@ class Unit:
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Leave the port to someone else for a while."""
-        await self._supervisor.stop()
+        self._pauses += 1
         try:
+            await self._supervisor.stop()
             yield
         finally:
-            if not self._over:
+            self._pauses -= 1
+            if not self._over and not self._pauses:
                 self.start()
 
 

@@ -1,10 +1,13 @@
 """One SQLite file: opening it safely, its transactions, and errors that say what to do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+import logging
 import os
 from pathlib import Path
+import tempfile
 from typing import Any
 
 from sqlalchemy import event, text
@@ -16,9 +19,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from .tables import MIGRATIONS, VERSION
 
+_LOGGER = logging.getLogger(__name__)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+ROOM = 128 * 1024
+"""Bytes that must be free before several connections are tried again."""
 PATIENCE = 5.0
 """Seconds to wait for another process (`ridethrough token`) that is writing."""
 
@@ -37,13 +44,24 @@ def instant(microseconds: int) -> datetime:
     return _EPOCH + microseconds * _MICROSECOND
 
 
+class StoreFull(StoreError):
+    """The disk is full, or failing."""
+
+
 class Database:
-    """The connections to one file. Reads run side by side; a write waits for the one before it."""
+    """The connections to one file. Reads run side by side; a write waits for the one before it.
+
+    Where the disk has not even room for the small file by which several connections share the database, a single
+    connection does without it: everything can be read, writing fails, and once there is room all is as usual.
+    """
 
     def __init__(self, path: Path) -> None:
         """Name the file; `open` opens it."""
         self.path = path
         self._engine: AsyncEngine | None = None
+        self._cramped = False
+        self._turn = asyncio.Lock()
+        """Of the transactions, while there is a single connection."""
 
     async def open(self) -> None:
         """Open the file, private to its owner, and bring its schema up to date.
@@ -60,20 +78,32 @@ class Database:
             raise StoreError(
                 f"The store {self.path} cannot be written: {reason}. Choose another folder (data:) or its owner."
             ) from error
-        self._engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=str(self.path)),
-            connect_args={"timeout": PATIENCE},
-            pool_size=3,
-            max_overflow=5,
-        )
-        event.listen(self._engine.sync_engine, "connect", _prepare)
-        event.listen(self._engine.sync_engine, "begin", _begin)
+        self._engine = self._make_engine()
         try:
-            await self._check()
+            try:
+                await self._check()
+            except StoreFull as error:
+                await self._engine.dispose()
+                self._cramped = True
+                self._engine = self._make_engine()
+                await self._check()
+                _LOGGER.warning("%s What happens is kept in memory until there is room.", error)
             await self._migrate()
         except BaseException:
             await self.close()
             raise
+
+    def _make_engine(self) -> AsyncEngine:
+        size, overflow = (1, 0) if self._cramped else (3, 5)
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(self.path)),
+            connect_args={"timeout": PATIENCE},
+            pool_size=size,
+            max_overflow=overflow,
+        )
+        event.listen(engine.sync_engine, "connect", _prepare_alone if self._cramped else _prepare)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
 
     async def close(self) -> None:
         """Close every connection; what was committed stays."""
@@ -95,6 +125,35 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
+        if not self._cramped:
+            async with self._begun(write=write) as connection:
+                yield connection
+            return
+        async with self._turn:
+            if write:
+                await self._stretch()
+            async with self._begun(write=write) as connection:
+                yield connection
+
+    async def _stretch(self) -> None:
+        """Go back to several connections if the disk has room for them by now."""
+        if self._engine is None or not self._cramped or not await asyncio.to_thread(_has_room, self.path.parent):
+            return
+        await self._engine.dispose()
+        self._cramped = False
+        self._engine = self._make_engine()
+        try:
+            async with self._begun(write=True):
+                pass
+        except StoreFull:
+            await self._engine.dispose()
+            self._cramped = True
+            self._engine = self._make_engine()
+        else:
+            _LOGGER.info("The disk of the store %s has room again", self.path)
+
+    @asynccontextmanager
+    async def _begun(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
         if self._engine is None:
             raise StoreError(f"The store {self.path} is closed.")
         try:
@@ -103,7 +162,9 @@ class Database:
                 async with connection.begin():
                     yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"The store {self.path}: {_reason(error)}") from error
+            reason = _reason(error)
+            kind = StoreFull if "full" in reason else StoreError
+            raise kind(f"The store {self.path}: {reason}") from error
 
     async def _check(self) -> None:
         async with self.read() as connection:
@@ -151,6 +212,17 @@ def _reason(error: Exception) -> str:
     return words
 
 
+def _has_room(folder: Path) -> bool:
+    """Whether the files that SQLite keeps beside a database would find room."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    except OSError:
+        return False
+    return True
+
+
 def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     """Make a fresh connection durable: a commit has reached the disk when it returns."""
     # SQLAlchemy begins transactions itself (see `_begin`), not the sqlite3 module behind its back.
@@ -161,6 +233,17 @@ def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
             cursor.execute(f"PRAGMA {pragma}")
     finally:
         cursor.close()
+
+
+def _prepare_alone(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    """Make a connection that shares the database with nobody: it needs no room on the disk for reading it."""
+    cursor = connection.cursor()
+    try:
+        # It must be said before the write-ahead log is used for the first time (SQLite, WAL, §8).
+        cursor.execute("PRAGMA locking_mode=EXCLUSIVE")
+    finally:
+        cursor.close()
+    _prepare(connection, entry)
 
 
 def _begin(connection: Any) -> None:

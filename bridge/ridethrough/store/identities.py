@@ -28,10 +28,15 @@ class Identities:
     @classmethod
     async def load(cls, database: Database) -> Identities:
         """Read the bridge's UUID; mint and keep it if there is none. Raises StoreError."""
-        async with database.write() as connection:
-            row = {"key": "bridge_id", "value": str(uuid4())}
-            await connection.execute(insert(FACTS).values(row).on_conflict_do_nothing())
-            kept = (await connection.execute(select(FACTS.c.value).where(FACTS.c.key == "bridge_id"))).scalar_one()
+        query = select(FACTS.c.value).where(FACTS.c.key == "bridge_id")
+        async with database.read() as connection:
+            kept = (await connection.execute(query)).scalar()
+        if kept is None:
+            # Nothing is written without need: the disk may be full.
+            async with database.write() as connection:
+                row = {"key": "bridge_id", "value": str(uuid4())}
+                await connection.execute(insert(FACTS).values(row).on_conflict_do_nothing())
+                kept = (await connection.execute(query)).scalar_one()
         try:
             return cls(UUID(kept))
         except ValueError as error:
