@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event as HassEvent, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -129,6 +129,7 @@ class Bridge:
         if self.online:
             assert self.client.hello is not None
             issues.connected(self._hass, self._entry, self.client.hello)
+            self._forget_reauth()
             # Another role may allow other commands.
             for platform in self._platforms:
                 platform.grow(self.mirror.devices.keys() - self._held)
@@ -141,6 +142,11 @@ class Bridge:
         if isinstance(error, TokenRefused):
             self._entry.async_start_reauth(self._hass)
         issues.report(self._hass, self._entry, error)
+
+    def _forget_reauth(self) -> None:
+        """Ask for no other token any more: this one is accepted (again)."""
+        for flow in tuple(self._entry.async_get_active_flows(self._hass, {SOURCE_REAUTH})):
+            self._hass.config_entries.flow.async_abort(flow["flow_id"])
 
     def _on_structure(self, grown: frozenset[str], removed: frozenset[str]) -> None:
         for device in removed:

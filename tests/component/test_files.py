@@ -97,10 +97,10 @@ def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> None:
     told = re.findall(r"`ridethrough ([^`]*)`", json.dumps(read(f"translations/{language}.json")))
-    assert told.count("token create home-assistant --role engineer") == 4
+    assert told.count("token create home-assistant --role engineer") == 5
     # Once for each type of subentry.
     assert told.count("token create home-assistant --role admin") == 2
-    assert len(told) == 6
+    assert len(told) == 7
 
 
 def test_action_is_described_and_has_an_icon() -> None:
