@@ -154,7 +154,7 @@ class Bridge:
         self._held -= removed
         if self.subentries.possible:
             self._held |= {device for device in grown if self._is_new(device)}
-            if self.online and (removed or any(self.mirror.devices[device].kind in list(Kind) for device in grown)):
+            if self.online and (removed or any(map(self._is_told_otherwise, grown))):
                 self.subentries.request()
         grown -= self._held
         self.tree.update(self.mirror.devices, grown)
@@ -169,6 +169,11 @@ class Bridge:
         return (
             whole.kind in list(Kind) and not self.tree.registered(whole.id) and self.subentries.find(whole.id) is None
         )
+
+    def _is_told_otherwise(self, device_id: str) -> bool:
+        """Whether the bridge's configuration must have another device than the subentries say."""
+        device = self.mirror.devices[device_id]
+        return device.kind in list(Kind) and not self.subentries.has(device)
 
     def _on_settled(self, kept: frozenset[str]) -> None:
         """Show what was held back, and again what a person removed in vain."""

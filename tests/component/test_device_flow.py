@@ -96,6 +96,9 @@ async def test_ups_on_a_serial_port_is_tried_and_added(
     flow = await answer(hass, flow, {"protocol": "megatec"})
     assert step(flow) == ("serial", {})
     assert suggested(flow)["baud"] == "2400"
+    assert flow["description_placeholders"] is not None
+    assert flow["description_placeholders"]["option_packs"] == "What packs is."
+    assert flow["description_placeholders"]["options"] == "colour: What colour is."
     flow = await answer(hass, flow, SERIAL)
     assert flow["step_id"] == "found"
     assert flow["description_placeholders"] == {
