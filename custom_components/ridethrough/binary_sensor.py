@@ -10,8 +10,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .catalogue import ConditionType, PointType
+from .catalogue import ConditionType, PointType, enabled_by_default
 from .entity import ConditionEntity, PointEntity
+from .switch import switched_conditions
 from .wire import Device, Quality
 
 PARALLEL_UPDATES = 0
@@ -46,7 +47,10 @@ class ConditionBinarySensor(ConditionEntity, BinarySensorEntity):
         self._attr_translation_key = row.translation_key
         self._attr_translation_placeholders = placeholders
         self._attr_entity_category = row.category
-        self._attr_entity_registry_enabled_default = row.enabled
+        # What a switch shows need not stand beside it a second time.
+        self._attr_entity_registry_enabled_default = enabled_by_default(
+            row, device.kind
+        ) and condition not in switched_conditions(bridge, device)
         if row.device_class is not None:
             self._attr_device_class = BinarySensorDeviceClass(row.device_class)
 
@@ -68,7 +72,7 @@ class PointBinarySensor(PointEntity, BinarySensorEntity):
         self._attr_translation_key = row.translation_key
         self._attr_translation_placeholders = placeholders
         self._attr_entity_category = row.category
-        self._attr_entity_registry_enabled_default = row.enabled
+        self._attr_entity_registry_enabled_default = enabled_by_default(row, device.kind)
 
     @property
     @override

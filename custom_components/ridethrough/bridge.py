@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event as HassEvent, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -129,6 +129,7 @@ class Bridge:
         if self.online:
             assert self.client.hello is not None
             issues.connected(self._hass, self._entry, self.client.hello)
+            self._forget_reauth()
             # Another role may allow other commands.
             for platform in self._platforms:
                 platform.grow(self.mirror.devices.keys() - self._held)
@@ -142,13 +143,18 @@ class Bridge:
             self._entry.async_start_reauth(self._hass)
         issues.report(self._hass, self._entry, error)
 
+    def _forget_reauth(self) -> None:
+        """Ask for no other token any more: this one is accepted (again)."""
+        for flow in tuple(self._entry.async_get_active_flows(self._hass, {SOURCE_REAUTH})):
+            self._hass.config_entries.flow.async_abort(flow["flow_id"])
+
     def _on_structure(self, grown: frozenset[str], removed: frozenset[str]) -> None:
         for device in removed:
             self.tree.remove(device)
         self._held -= removed
         if self.subentries.possible:
             self._held |= {device for device in grown if self._is_new(device)}
-            if self.online and (removed or any(self.mirror.devices[device].kind in list(Kind) for device in grown)):
+            if self.online and (removed or any(map(self._is_told_otherwise, grown))):
                 self.subentries.request()
         grown -= self._held
         self.tree.update(self.mirror.devices, grown)
@@ -163,6 +169,11 @@ class Bridge:
         return (
             whole.kind in list(Kind) and not self.tree.registered(whole.id) and self.subentries.find(whole.id) is None
         )
+
+    def _is_told_otherwise(self, device_id: str) -> bool:
+        """Whether the bridge's configuration must have another device than the subentries say."""
+        device = self.mirror.devices[device_id]
+        return device.kind in list(Kind) and not self.subentries.has(device)
 
     def _on_settled(self, kept: frozenset[str]) -> None:
         """Show what was held back, and again what a person removed in vain."""

@@ -94,6 +94,19 @@ class SwitchType:
     enabled: bool
 
 
+MODULE = "ups_module"
+MODULE_POINTS = frozenset({"ups.load", "ups.{line}.load", "ups.temperature", "ups.mode", "module.status"})
+"""What is shown of each of many modules at first: load, temperature and state."""
+
+
+def enabled_by_default(row: PointType | ConditionType, kind: str) -> bool:
+    """Whether an entity is enabled at first. Of modules only the main values and the alarms are, there being so many."""
+    if kind != MODULE:
+        return row.enabled
+    main = row.severity is Severity.ALARM if isinstance(row, ConditionType) else row.key in MODULE_POINTS
+    return row.enabled and main
+
+
 class Catalogue:
     """All that is known in advance about devices."""
 

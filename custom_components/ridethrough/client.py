@@ -1,7 +1,6 @@
 """A client of the bridge's WebSocket API that keeps itself connected.
 
-`start()` connects once and says clearly why it cannot; from then on the client reconnects by itself until `stop()`,
-or until the bridge refuses its token.
+`start()` connects once and says clearly why it cannot; from then on the client reconnects by itself until `stop()`.
 """
 
 import asyncio
@@ -55,6 +54,8 @@ CONFIGURE = "configure"
 
 FIRST_DELAY = 0.5
 LAST_DELAY = 30.0
+REFUSED_DELAY = 300.0
+"""Seconds until a refused token is tried again: it may be valid again, and bridges lock out who guesses tokens."""
 STEADY = 10.0
 """Seconds. A connection that lasted less did not prove that all is well again: the back-off goes on."""
 
@@ -260,13 +261,10 @@ class BridgeClient:
                 _LOGGER.warning("The connection to the bridge at %s is lost: %s", self.address.host, reason)
                 logged = True
             self._callbacks.failed(reason)
-            if isinstance(reason, TokenRefused):
-                self._enter(ConnectionState.STOPPED)
-                return
             if live_since is not None:
                 self._backoff.lasted(loop.time() - live_since)
             self._enter(ConnectionState.WAITING)
-            await asyncio.sleep(self._backoff.next())
+            await asyncio.sleep(REFUSED_DELAY if isinstance(reason, TokenRefused) else self._backoff.next())
 
     def _disconnected(self) -> None:
         self._socket = None

@@ -154,6 +154,10 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
             return None
         return {CONF_HOST: self._address.host, CONF_PORT: self._address.port}
 
+    async def async_step_zeroconf_token(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for a token where there is no fingerprint to compare."""
+        return await self.async_step_zeroconf_confirm(user_input)
+
     async def async_step_zeroconf_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for a token; the certificate's fingerprint is shown with the question."""
         errors: dict[str, str] = {}
@@ -172,6 +176,10 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
             CONF_HOST: f"{self._address.host}:{self._address.port}",
             CONF_FINGERPRINT: _readable(self._address.fingerprint),
         }
+        if self._address.fingerprint is None:
+            return self.async_show_form(
+                step_id="zeroconf_token", data_schema=TOKEN_SCHEMA, errors=errors, description_placeholders=placeholders
+            )
         return self.async_show_form(
             step_id="zeroconf_confirm", data_schema=TOKEN_SCHEMA, errors=errors, description_placeholders=placeholders
         )

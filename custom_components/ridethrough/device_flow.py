@@ -176,11 +176,8 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
             data_schema=self.add_suggested_values_to_schema(schema, values),
             errors=errors,
             description_placeholders=placeholders
-            | {
-                "protocol": self._scheme.title,
-                "example": self._scheme.example,
-                "options": form.option_summaries(self._scheme),
-            },
+            | form.option_placeholders(self._scheme)
+            | {"protocol": self._scheme.title, "example": self._scheme.example},
             last_step=False,
         )
 

@@ -32,6 +32,13 @@ BATTERY: Final = "battery"
 
 COMMON: Final = ("profile", "version", "dialect", "unit", "cable", "baud")
 """Options that many need; the others are for those who know them."""
+WORDED: Final = frozenset(
+    {
+        "parity", "stop", "dtr", "rts", "patience", "packs", "poll", "timeout", "tls", "ca", "verify", "retries", "auth",
+        "privacy", "context", "present", "supply", "shutdown", "restart", "debounce", "pulse",
+    }
+)  # fmt: skip
+"""Other options that have a name in our translations. What has none is shown under the bridge's own."""
 LONGEST_LIST: Final = 8
 """How many of the values that a test found are shown."""
 
@@ -151,10 +158,11 @@ def reach_of(scheme: Scheme, address: LinkAddress) -> Reach:
     return Reach.HOST if address.host else Reach.SERIAL
 
 
-def option_summaries(scheme: Scheme) -> str:
-    """Explain the advanced options in the bridge's words, for the form."""
-    rows = [option for option in scheme.options if option.name not in COMMON]
-    return "\n".join(f"- **{option.name}**: {option.summary}" for option in rows)
+def option_placeholders(scheme: Scheme) -> dict[str, str]:
+    """Explain the options in the bridge's words: each at its field, those without a name of ours together."""
+    rows = [option for option in scheme.options if option.name not in {*COMMON, *WORDED}]
+    explained = {f"option_{option.name}": _sentence(option.summary) for option in scheme.options}
+    return explained | {"options": " ".join(f"{option.name}: {_sentence(option.summary)}" for option in rows)}
 
 
 # Names, ratings and rights
@@ -273,6 +281,10 @@ def proposed_name(finding: Finding | None, scheme: Scheme) -> str:
 def _name(field: str | None) -> str:
     """Strip what the contract puts before names: `option.baud`, `settings.power`, `secrets.password`."""
     return (field or "").rpartition(".")[2]
+
+
+def _sentence(phrase: str) -> str:
+    return f"{phrase[:1].upper()}{phrase[1:]}." if phrase else ""
 
 
 def _number(minimum: float | None, maximum: float | None, unit: str = "", step: Any = 1) -> selector.NumberSelector:

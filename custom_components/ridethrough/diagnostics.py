@@ -29,6 +29,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Ridethr
         "connection": {
             "state": client.state.value,
             "role": client.role.value,
+            "features": sorted(client.features),
             "bridge": None if client.hello is None else asdict(client.hello),
             "counters": dict(client.counters),
         },

@@ -12,7 +12,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .catalogue import PointType
+from .catalogue import PointType, enabled_by_default
 from .entity import PointEntity
 from .wire import Device, Quality
 
@@ -49,7 +49,7 @@ class PointSensor(PointEntity, SensorEntity):
         self._attr_translation_key = row.translation_key
         self._attr_translation_placeholders = placeholders
         self._attr_entity_category = row.category
-        self._attr_entity_registry_enabled_default = row.enabled
+        self._attr_entity_registry_enabled_default = enabled_by_default(row, device.kind)
         self._attr_native_unit_of_measurement = row.unit
         self._attr_suggested_display_precision = row.precision
         if row.device_class is not None:

@@ -19,7 +19,7 @@ from . import configuration, issues
 from .client import CONFIGURE, BridgeClient
 from .configuration import ConfiguredDevice, Listing
 from .errors import ConfigureFailed
-from .wire import MalformedMessage, Role
+from .wire import Device, MalformedMessage, Role
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,6 +68,13 @@ class Subentries:
             if subentry.unique_id == device:
                 return subentry.subentry_id
         return None
+
+    def has(self, device: Device) -> bool:
+        """Whether there is a subentry that says the same as the device."""
+        return any(
+            (item.unique_id, item.subentry_type, item.title) == (device.id, device.kind, device.name)
+            for item in self._entry.subentries.values()
+        )
 
     @callback
     def watch(self) -> None:

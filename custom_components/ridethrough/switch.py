@@ -39,6 +39,15 @@ def switched_commands(bridge: Bridge, device: Device) -> frozenset[str]:
     return frozenset(command for _, on, off in _switchable(bridge, device) for command in (on, off))
 
 
+def switched_conditions(bridge: Bridge, device: Device) -> frozenset[str]:
+    """Return the conditions that a switch shows which is there at first."""
+    return frozenset(
+        row.condition
+        for row, on, off in _switchable(bridge, device)
+        if row.enabled and permitted(bridge, device, frozenset({on, off}))
+    )
+
+
 def _switchable(bridge: Bridge, device: Device) -> Iterator[tuple[SwitchType, str, str]]:
     """Find the switches that a device can have, with the commands for on and off."""
     for row in bridge.catalogue.switches(device.kind):

@@ -390,6 +390,7 @@ SCHEMES: Message = {
                 _option("patience", "number", minimum=0.05, maximum=10, default="1", unit="s"),
                 _option("packs", "number", minimum=1, maximum=500),
                 _option("restart", "flag", default="yes"),
+                _option("colour", "text"),
             ],
         },
         {

@@ -5,7 +5,7 @@ from typing import Any
 from homeassistant.const import ATTR_ENTITY_ID, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -116,6 +116,25 @@ async def test_command_that_a_switch_gives_has_no_button(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:
     assert [entity_id for entity_id in hass.states.async_entity_ids("button") if "beeper" in entity_id] == []
+
+
+async def test_condition_that_a_switch_shows_has_no_binary_sensor_at_first(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    entities = er.async_get(hass)
+    for unique_id in (f"{UPS_ID}-beeper_enabled", f"{OUTLET_ID}-outlet_on"):
+        found = entities.async_get(entities.async_get_entity_id("binary_sensor", DOMAIN, unique_id) or "")
+        assert found is not None
+        assert found.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+
+
+async def test_condition_that_no_switch_shows_has_its_binary_sensor(
+    hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry
+) -> None:
+    bridge.tokens["good-token"] = "guest"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert state_of(hass, "binary_sensor.rack_ups_beeper") == STATE_ON
 
 
 async def test_device_that_no_longer_offers_a_command_makes_its_button_unavailable(

@@ -278,9 +278,9 @@ async def discover(hass: HomeAssistant, info: ZeroconfServiceInfo) -> ConfigFlow
 
 async def test_discovered_bridge_asks_only_for_the_token(hass: HomeAssistant, bridge: BridgePeer) -> None:
     flow = await discover(hass, announcement(bridge))
-    assert step(flow) == ("zeroconf_confirm", {})
+    assert step(flow) == ("zeroconf_token", {})
     flow = await answer(hass, flow, {"token": "bad"})
-    assert step(flow) == ("zeroconf_confirm", {"base": "invalid_auth"})
+    assert step(flow) == ("zeroconf_token", {"base": "invalid_auth"})
     done = await answer(hass, flow, {"token": "good-token"})
     assert done["type"] is FlowResultType.CREATE_ENTRY
     assert done["result"].unique_id == BRIDGE_ID
@@ -309,7 +309,7 @@ async def test_discovered_bridge_with_another_certificate_than_announced_does_no
 async def test_announced_encryption_is_not_given_up(hass: HomeAssistant, bridge: BridgePeer) -> None:
     flow = await discover(hass, announcement(bridge, tls="1", fingerprint="no fingerprint"))
     flow = await answer(hass, flow, {"token": "good-token"})
-    assert step(flow) == ("zeroconf_confirm", {"base": "cannot_connect"})
+    assert step(flow) == ("zeroconf_token", {"base": "cannot_connect"})
     assert bridge.received == []
 
 
@@ -327,7 +327,7 @@ async def test_discovered_bridge_whose_fingerprint_was_not_announced_asks_for_it
 async def test_other_bridge_than_announced_does_not_get_the_token(hass: HomeAssistant, bridge: BridgePeer) -> None:
     flow = await discover(hass, announcement(bridge, id="another"))
     flow = await answer(hass, flow, {"token": "good-token"})
-    assert step(flow) == ("zeroconf_confirm", {"base": "different_bridge"})
+    assert step(flow) == ("zeroconf_token", {"base": "different_bridge"})
     assert bridge.received == []
 
 

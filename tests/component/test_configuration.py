@@ -180,7 +180,7 @@ def test_id_is_made_of_the_name_and_free() -> None:
         ("megatec", Reach.SERIAL, "option.baud", "baud"),
         ("megatec", Reach.SERIAL, "settings.power", "power"),
         ("megatec", Reach.SERIAL, "battery_installed", "battery"),
-        ("megatec", Reach.SERIAL, "option.colour", "base"),
+        ("megatec", Reach.SERIAL, "option.smell", "base"),
         ("megatec", Reach.SERIAL, None, "base"),
     ],
 )

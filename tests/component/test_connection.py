@@ -122,7 +122,7 @@ async def test_fault_of_our_own_ends_the_connection_but_not_the_client(
     assert "out of order" in caplog.text
 
 
-async def test_revoked_token_starts_reauthentication_and_no_further_attempts(
+async def test_revoked_token_starts_reauthentication_and_no_further_attempts_for_a_while(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:
     bridge.tokens.clear()
@@ -132,6 +132,19 @@ async def test_revoked_token_starts_reauthentication_and_no_further_attempts(
     assert flow["context"]["source"] == SOURCE_REAUTH
     assert state_of(hass, CHARGE) == STATE_UNAVAILABLE
     assert bridge.attempts == 1
+
+
+async def test_refused_token_is_tried_again_slowly_and_asked_for_no_more_once_it_is_accepted(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "REFUSED_DELAY", 0.05)
+    bridge.tokens.clear()
+    await bridge.close(4401)
+    await bridge.until(lambda: bridge.attempts >= 3)
+    assert len(hass.config_entries.flow.async_progress()) == 1
+    bridge.tokens["good-token"] = "engineer"
+    await until(hass, shows(hass, CHARGE, "97.6"))
+    assert hass.config_entries.flow.async_progress() == []
 
 
 async def test_version_that_changes_in_between_is_a_repair_issue_until_it_changes_back(

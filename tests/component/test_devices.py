@@ -150,6 +150,62 @@ async def test_no_device_can_be_deleted_before_the_bridge_has_told_what_it_has(
     assert answer["error"]["message"] == "Failed to remove device entry, rejected by integration"
 
 
+async def test_every_kind_of_device_has_its_place_and_its_names(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.change(
+        devices={
+            "m1": device("m1", "ups_module", "Module 1", UPS_ID),
+            "s1": device("s1", "sensor", "Room", UPS_ID),
+            "sts": device("sts", "transfer_switch", "Switch", BRIDGE_ID, commands=["transfer.prefer.a"]),
+            "box": device("box", "io_box", "Contacts", BRIDGE_ID, commands=["output.set"]),
+        },
+        points={
+            UPS_ID: {"battery.age": reading(14), "input.L1.voltage": reading(229)},
+            "m1": {"ups.load": reading(40), "input.voltage": reading(231)},
+            "sts": {"input.2.L1.voltage": reading(228), "ups.load": reading(30)},
+        },
+        conditions={
+            UPS_ID: {"threshold.battery.charge.warning": state(True)},
+            "m1": {"overload": state(False), "on_battery": state(False)},
+            "s1": {"value_high": state(True)},
+            "sts": {"on_source_a": state(True)},
+            "box": {"input_alarm.3": state(True)},
+        },
+    )
+    await until(hass, shows(hass, "binary_sensor.contacts_alarm_of_input_3", "on"))
+    bridge_id = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, BRIDGE_ID), loaded.entry_id)
+    ups = main(hass, loaded, UPS_ID)
+    assert ups is not None
+    for part in ("m1", "s1"):
+        found = child(hass, loaded, part)
+        assert found is not None
+        assert found.parent_device_id == ups.id
+    for whole in ("sts", "box"):
+        device_entry = main(hass, loaded, whole)
+        assert device_entry is not None
+        assert bridge_id is not None
+        assert device_entry.via_device_id == bridge_id.id
+    names = {item.entity_id: item.attributes["friendly_name"] for item in hass.states.async_all()}
+    assert (
+        names["binary_sensor.rack_ups_warning_threshold_battery_charge"] == "Rack UPS Warning threshold battery.charge"
+    )
+    assert names["sensor.switch_voltage_l1_of_input_2"] == "Switch Voltage L1 of input 2"
+    assert names["binary_sensor.rack_ups_room_value_too_high"] == "Room Value too high"
+    assert state_of(hass, "sensor.rack_ups_battery_age") == "14"
+    # Detail of modules is there for those who want it.
+    entities = er.async_get(hass)
+    load = entities.async_get_entity_id("sensor", DOMAIN, "m1-ups.load")
+    voltage = entities.async_get_entity_id("sensor", DOMAIN, "m1-input.voltage")
+    assert state_of(hass, load or "") == "40"
+    assert voltage is not None
+    detail = entities.async_get(voltage)
+    assert detail is not None
+    assert detail.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    assert state_of(hass, "binary_sensor.rack_ups_module_1_overload") == "off"
+    assert state_of(hass, "binary_sensor.rack_ups_module_1_on_battery") is None
+
+
 def tree(**parents: str | None) -> dict[str, Device]:
     return {
         name: Device(name, name, "bridge" if name == "bridge" else "thing", name, parent)

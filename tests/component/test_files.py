@@ -22,7 +22,13 @@ from custom_components.ridethrough import SETUP_ERRORS
 from custom_components.ridethrough.config_flow import ERRORS
 from custom_components.ridethrough.configuration import Kind, Reach, possibilities
 from custom_components.ridethrough.device_flow import ABORTS, ERRORS as ERRORS_OF_DEVICES
-from custom_components.ridethrough.device_form import connection_schema, protocol_schema, settings_schema
+from custom_components.ridethrough.device_form import (
+    COMMON,
+    WORDED,
+    connection_schema,
+    protocol_schema,
+    settings_schema,
+)
 from custom_components.ridethrough.entity import COMMAND_ERRORS
 from custom_components.ridethrough.issues import ALL
 from custom_components.ridethrough.services import ACTIONS
@@ -97,10 +103,10 @@ def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> None:
     told = re.findall(r"`ridethrough ([^`]*)`", json.dumps(read(f"translations/{language}.json")))
-    assert told.count("token create home-assistant --role engineer") == 4
+    assert told.count("token create home-assistant --role engineer") == 5
     # Once for each type of subentry.
     assert told.count("token create home-assistant --role admin") == 2
-    assert len(told) == 6
+    assert len(told) == 7
 
 
 def test_action_is_described_and_has_an_icon() -> None:
@@ -126,7 +132,7 @@ def test_actions_take_what_their_forms_offer() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_step_and_outcome_of_a_subentry_has_its_words(language: str) -> None:
     written = (INTEGRATION / "device_flow.py").read_text(encoding="utf-8")
-    steps = {name for name in re.findall(r"async def async_step_(\w+)", written) if name not in {"test", "stopped"}}
+    steps = {name for name in re.findall(r"async def async_step_(\w+)", written) if name != "stopped"}
     types = read(f"translations/{language}.json")["config_subentries"]
     assert set(types) == set(Kind)
     for words in types.values():
@@ -150,9 +156,18 @@ def test_every_field_of_a_subentry_has_its_words(kind: Kind) -> None:
             for marker, field in schema.schema.items():
                 if isinstance(field, section):
                     named = words[step]["sections"][str(marker)]["data"]
-                    assert {str(inner) for inner in field.schema.schema} <= set(named)
+                    asked = {str(inner) for inner in field.schema.schema}
+                    # What the bridge alone knows is shown under its own name.
+                    assert asked <= {*named, "colour"}
                 else:
                     assert str(marker) in words[step]["data"]
+
+
+def test_every_option_that_is_said_to_have_words_has_them() -> None:
+    steps = read("strings.json")["config_subentries"]["ups"]["step"]
+    for step in ("serial", "host"):
+        assert set(steps[step]["sections"]["advanced"]["data"]) == WORDED
+        assert set(COMMON) <= set(steps[step]["data"])
 
 
 def test_groups_of_commands_that_may_be_allowed_have_their_words() -> None:

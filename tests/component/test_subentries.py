@@ -312,10 +312,21 @@ async def test_bridge_that_does_not_tell_its_devices_is_shown_all_the_same(
 async def test_malformed_list_changes_nothing(hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry) -> None:
     bridge.lawful = False
     bridge.configured["rack-ups"]["link"] = 7
-    await bridge.change(devices={UPS_ID: bridge.devices[UPS_ID] | {"firmware": "9"}})
+    await bridge.change(devices={UPS_ID: bridge.devices[UPS_ID] | {"name": "Other"}})
     await bridge.until(listed(bridge, 2))
     await hass.async_block_till_done()
-    assert len(loaded.subentries) == 1
+    assert subentry(loaded).title == "Rack UPS"
+
+
+async def test_news_that_change_no_subentry_ask_for_no_list(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.change(
+        devices={UPS_ID: bridge.devices[UPS_ID] | {"firmware": "9"}}, points={UPS_ID: {"ups.load": reading(5)}}
+    )
+    await until(hass, shows(hass, "sensor.rack_ups_load", "5"))
+    await hass.async_block_till_done()
+    assert len(asked(bridge, "list")) == 1
 
 
 async def test_removed_entry_takes_its_explanations_along(
