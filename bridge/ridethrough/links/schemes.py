@@ -10,8 +10,11 @@ from .context import LinkContext
 from .megatec import MegatecLink
 from .modbus import ModbusLink
 from .nut import NutLink
+from .snmp import SnmpLink
 
-LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink, ModbusLink, ContactsLink)}
+LINKS: Mapping[str, type[Link]] = {
+    kind.scheme: kind for kind in (MegatecLink, NutLink, SnmpLink, ModbusLink, ContactsLink)
+}
 
 
 def open_link(url: str, credentials: Credentials, context: LinkContext) -> Link:
