@@ -146,6 +146,8 @@ class Link(ABC):
     """What may follow the question mark of its URLs."""
     secrets: ClassVar[tuple[Secret, ...]] = ()
     """The credentials it can use."""
+    kind: str = "ups"
+    """The kind of device it is a link to; links that can be to several say which when their URL has been read."""
     deadline: float = 5.0
     """Seconds after which an unconfirmed status value is stale."""
     slow_deadline: float = 600.0

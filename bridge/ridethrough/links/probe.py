@@ -75,7 +75,7 @@ async def probe(url: str, credentials: Credentials, context: LinkContext, *, tim
 
 async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PATIENCE) -> ProbeResult:
     """Read a device once through a link that is not running; see `probe`."""
-    sheet = Sheet()
+    sheet = Sheet(link.kind)
     running = asyncio.ensure_future(link.run(sheet))
     # What a link reads besides its status it has read when the status comes for the second time.
     reading = asyncio.ensure_future(sheet.second_status.wait())

@@ -16,6 +16,7 @@ import time
 
 from .dynamics import runtime_left
 from .exchange import Exchanges
+from .face import Place
 from .line import SOUND, LineFaults, spoil
 from .unit import Unit
 from .ups import OffReason, Outcome, Supply, battery_low, gauges, has_fault, is_alive, mains_supply
@@ -86,16 +87,14 @@ def registers(unit: Unit, power_failures: int) -> Mapping[int, int]:
 class ModbusPeer:
     """A Modbus server on a TCP port. It answers to every unit number, one request after the other."""
 
-    def __init__(
-        self, unit: Unit, catch_up: Callable[[], None], address: tuple[str, int] | None = None, seed: int = 1
-    ) -> None:
-        """Answer for `unit` at `address`, a free port of the loopback if there is none.
+    def __init__(self, unit: Unit, catch_up: Callable[[], None], place: Place, seed: int = 1) -> None:
+        """Answer for `unit` at the place's address, a free port of the loopback if there is none.
 
         `catch_up` is called before each answer.
         """
         self._unit = unit
         self._catch_up = catch_up
-        self._host, self._port = address or (LOOPBACK, 0)
+        self._host, self._port = place.address or (LOOPBACK, 0)
         self.faults: LineFaults = SOUND
         self.exchanges = Exchanges()
         self.requests = self.ignored = self.lost_bytes = 0

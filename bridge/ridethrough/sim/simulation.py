@@ -13,6 +13,7 @@ from .dynamics import runtime_left
 from .face import Face, Place
 from .line import SOUND
 from .megatec import megatec
+from .modbus import ModbusPeer
 from .scenario import STEADY, Moment, Scenario
 from .snmp import SnmpPeer
 from .unit import Unit
@@ -28,6 +29,7 @@ DEVICES: Mapping[str, Face] = {
     "megatec": megatec("Q1"),
     "megatec-old": megatec("D"),
     "snmp": SnmpPeer,
+    "modbus": ModbusPeer,
 }
 """What a simulated UPS can be asked in."""
 _TICK = 0.05

@@ -27,6 +27,7 @@ class Notebook:
         self.polls = 0
         self.gone: list[str] = []
         self.children: dict[tuple[str, str], Notebook] = {}
+        self.names: dict[tuple[str, str], str] = {}
         self._news = asyncio.Event()
 
     def identified(self, identity: Identity) -> None:
@@ -53,6 +54,7 @@ class Notebook:
         self._news.set()
 
     def child(self, kind: str, number: str, name: str) -> Notebook:
+        self.names[kind, number] = name
         return self.children.setdefault((kind, number), Notebook())
 
     async def until_poll(self, more: int = 1) -> None:

@@ -18,6 +18,7 @@ from ridethrough.links.megatec.pipe import Rules
 from ridethrough.links.port import SerialPorts
 from ridethrough.sim import DESIGNS, Simulation
 from ridethrough.sim.change import Change
+from ridethrough.sim.face import Place
 from tests.strangers import peer as stranger
 
 from .conftest import Notebook
@@ -257,7 +258,7 @@ async def test_nuts_driver_is_the_second_manager(
     folder: Path, ports: SerialPorts, notebook: Notebook, granted: frozenset[str]
 ) -> None:
     cable = Cable(folder)
-    simulation = Simulation(DESIGNS["interactive-1000"], port=folder / "ups", baud=None)
+    simulation = Simulation(DESIGNS["interactive-1000"], place=Place(port=folder / "ups", baud=None))
     running = asyncio.create_task(simulation.run())
     simulation.open()
     equipment = SerialPeer(folder, name="ups")

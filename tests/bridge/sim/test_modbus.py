@@ -9,6 +9,7 @@ import struct
 import pytest
 
 from ridethrough.sim.designs import DESIGNS
+from ridethrough.sim.face import Place
 from ridethrough.sim.line import SOUND
 from ridethrough.sim.modbus import ModbusPeer
 from ridethrough.sim.unit import Unit
@@ -22,7 +23,7 @@ class Card:
     def __init__(self, design: str) -> None:
         self.unit = Unit(DESIGNS[design])
         self.looks = 0
-        self.face = ModbusPeer(self.unit, self._looked)
+        self.face = ModbusPeer(self.unit, self._looked, Place())
 
     def _looked(self) -> None:
         self.looks += 1

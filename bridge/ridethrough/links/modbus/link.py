@@ -32,6 +32,7 @@ class ModbusLink(Link):
     def __init__(self, url: LinkUrl, _credentials: Credentials, context: LinkContext) -> None:
         """See `Link` and `options.understand`; Modbus asks for no credentials."""
         self._options = understand(url, self.example)
+        self.kind = self._options.profile.kind
         self._clock = context.clock
         self._ports = context.ports
         self._session: Session | None = None

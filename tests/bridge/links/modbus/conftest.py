@@ -17,31 +17,12 @@ from .standin import ONE_PHASE, Standin
 type Running = Callable[[str], AbstractAsyncContextManager[Link]]
 
 
-class Logbook(Notebook):
-    """A report that keeps what children say, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.children: dict[tuple[str, str], Logbook] = {}
-        self.names: dict[tuple[str, str], str] = {}
-
-    def child(self, kind: str, number: str, name: str) -> Logbook:
-        self.names[kind, number] = name
-        return self.children.setdefault((kind, number), Logbook())
-
-
 @pytest.fixture
 async def context() -> AsyncIterator[LinkContext]:
     """Give what links share; ports are closed at the end."""
     shared = LinkContext.alone(SystemClock())
     yield shared
     await shared.ports.close()
-
-
-@pytest.fixture
-def logbook() -> Logbook:
-    """Give a report that keeps everything."""
-    return Logbook()
 
 
 @pytest.fixture
@@ -52,7 +33,7 @@ async def device() -> AsyncIterator[Standin]:
 
 
 @asynccontextmanager
-async def run_link(url: str, report: Logbook, context: LinkContext) -> AsyncIterator[Link]:
+async def run_link(url: str, report: Notebook, context: LinkContext) -> AsyncIterator[Link]:
     """Have a link report while the block runs; what ends it ends the block."""
     link = open_link(url, Credentials(), context)
     async with asyncio.timeout(20):
@@ -74,6 +55,6 @@ async def run_link(url: str, report: Logbook, context: LinkContext) -> AsyncIter
 
 
 @pytest.fixture
-def running(logbook: Logbook, context: LinkContext) -> Running:
-    """Run links that report to the logbook."""
-    return lambda url: run_link(url, logbook, context)
+def running(notebook: Notebook, context: LinkContext) -> Running:
+    """Run links that report to the notebook."""
+    return lambda url: run_link(url, notebook, context)
