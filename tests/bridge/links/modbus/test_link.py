@@ -335,7 +335,7 @@ async def test_a_device_that_is_busy_for_a_while(
     device.script = lambda heard: heard.exception(6) if len(device.heard) < 4 else None
     async with running(device.url):
         await logbook.until_poll()
-    assert logbook.counters["busy"] == 3
+    assert logbook.counters["refused"] == 3
     assert logbook.points["battery.charge"] == 87
 
 
