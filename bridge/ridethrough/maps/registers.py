@@ -132,6 +132,8 @@ class Register:
     name: str
     note: str
     source: str
+    line: int = 0
+    """Of the file; of several registers that stand for one point, the one that is printed first goes before."""
 
     @property
     def end(self) -> int:
@@ -180,7 +182,7 @@ def read_registers(file: str, text: str, bits: Mapping[str, tuple[Bit, ...]]) ->
     registers: list[Register] = []
     for line, row in _rows(file, text, tuple(_COLUMNS)):
         try:
-            registers += _unfold(row, bits)
+            registers += _unfold(row, bits, line)
         except (ValueError, KeyError) as error:
             raise MapError(f"{file}, line {line}: {error}") from error
     return tuple(sorted(registers, key=lambda register: register.address))
@@ -245,16 +247,16 @@ def _rows(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int,
         yield number, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
 
-def _unfold(row: Mapping[str, str], bits: Mapping[str, tuple[Bit, ...]]) -> Iterator[Register]:
+def _unfold(row: Mapping[str, str], bits: Mapping[str, tuple[Bit, ...]], line: int) -> Iterator[Register]:
     first, _, last = row["address"].partition("-")
     times, _, stride = row["repeat"].partition(":")
     for m in range(int(times or "1")):
         for n, address in enumerate(range(int(first), int(last or first) + 1)):
-            yield _register(row, bits, address + m * int(stride or "0"), {"n": str(n + 1), "m": str(m + 1)})
+            yield _register(row, bits, line, address + m * int(stride or "0"), {"n": str(n + 1), "m": str(m + 1)})
 
 
 def _register(
-    row: Mapping[str, str], bits: Mapping[str, tuple[Bit, ...]], address: int, counters: Mapping[str, str]
+    row: Mapping[str, str], bits: Mapping[str, tuple[Bit, ...]], line: int, address: int, counters: Mapping[str, str]
 ) -> Register:
     def text(column: str) -> str:
         filled = row[column]
@@ -296,6 +298,7 @@ def _register(
         name=text("name"),
         note=row["note"],
         source=row["source"],
+        line=line,
     )
 
 

@@ -71,12 +71,13 @@ def key_of(kind: str, row: Register, phases: int | None, catalogue: Catalogue) -
 def understand(kind: str, raws: Raws, phases: int | None, catalogue: Catalogue) -> Meaning:
     """Say what registers of one device of this kind mean.
 
-    Where several registers stand for one point, the first that is not zero counts; of several for one condition, any.
+    Where several registers stand for one point, the first of the map that is not zero counts; of several for one
+    condition, any.
     A register without a value makes its point unsupported; its condition is left unsaid.
     """
     meaning = Meaning()
     weak: set[str] = set()
-    for row, raw in raws.items():
+    for row, raw in sorted(raws.items(), key=lambda pair: pair[0].line):
         key = key_of(kind, row, phases, catalogue)
         if key is not None and (key not in meaning.points or key in weak):
             _set_point(meaning, weak, kind, key, row, raw, catalogue)

@@ -4,7 +4,7 @@ pymodbus is the codec. Its clients are not used: they turn a cancellation into a
 other questions without a word, and reconnect by themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pymodbus.framer import FramerRTU, FramerSocket
@@ -167,12 +167,24 @@ def find_rtu(received: bytes, question: Question) -> Found:
         (bytes([question.unit, question.function, question.payload]), 5 + question.payload),
         (bytes([question.unit, question.function | 0x80]), 5),
     )
-    for at in range(start, len(received)):
-        for head, size in heads:
-            frame = received[at : at + size]
-            if len(frame) == size and frame.startswith(head) and _sound(frame):
-                return Found(frame[1:-2], received[at + size :], int(at > start))
-    return Found(None, received, 0)
+    sound = [
+        (at, size)
+        for head, size in heads
+        for at in _places(received, head, start)
+        if len(frame := received[at : at + size]) == size and _sound(frame)
+    ]
+    if not sound:
+        return Found(None, received, 0)
+    at, size = min(sound)
+    return Found(received[at + 1 : at + size - 2], received[at + size :], int(at > start))
+
+
+def _places(received: bytes, head: bytes, start: int) -> Iterator[int]:
+    """Say where a frame may begin."""
+    at = received.find(head, start)
+    while at >= 0:
+        yield at
+        at = received.find(head, at + 1)
 
 
 def _sound(frame: bytes) -> bool:

@@ -217,7 +217,7 @@ class Session:
     def _check(self, raws: Raws, meaning: Meaning) -> None:
         """See on the first reading that the device speaks this map at all. Raises LinkError."""
         options = self._options
-        if len(raws) >= ENOUGH and not any(raws.values()):
+        if sum(row.point is not None for row in raws) >= ENOUGH and not any(raws.values()):
             raise LinkError(
                 f"{options.where} answers, but with zero in each of the {len(raws)} registers that the map "
                 f"{options.profile.name} has there; name its map with profile=, or see whether its UPS is connected."

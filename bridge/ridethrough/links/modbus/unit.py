@@ -62,7 +62,7 @@ class Unit:
         except RefusalError as refusal:
             self._silent = self._garbled = 0
             if refusal.code in POSTPONED:
-                self._count("busy", 1)
+                self._count("refused", 1)
                 self.busy += 1
                 if self.busy >= BUSY:
                     raise LinkError(self._put_off(refusal.code)) from refusal

@@ -20,6 +20,8 @@ class Rs485Line:
         self.units = [str(folder / f"unit{number}") for number in range(1, units + 1)]
         self.corrupt: Corrupt = lambda data: data
         """What the line does to what the units say."""
+        self.asked: Callable[[bytes], None] = lambda data: None
+        """Told what the master says."""
         self.echo = False
         """Whether the master hears itself, as with many adapters."""
         self._ends: dict[str, int] = {}
@@ -52,7 +54,9 @@ class Rs485Line:
             data = os.read(self._ends[name], 1024)
         except OSError:
             return
-        if name != self.master:
+        if name == self.master:
+            self.asked(data)
+        else:
             data = self.corrupt(data)
         for other in self._ends:
             if other != name or (self.echo and name == self.master):

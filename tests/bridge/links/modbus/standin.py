@@ -41,6 +41,12 @@ class Heard:
         """Word an answer."""
         return bytes([self.function, 2 * len(words)]) + b"".join(word.to_bytes(2) for word in words)
 
+    def bits(self, bits: list[int]) -> bytes:
+        """Word an answer about coils."""
+        number = sum(bool(bit) << position for position, bit in enumerate(bits))
+        data = number.to_bytes((len(bits) + 7) // 8, "little")
+        return bytes([self.function, len(data)]) + data
+
     def exception(self, code: int) -> bytes:
         """Refuse."""
         return self.answer(bytes([self.function | 0x80, code]))
@@ -84,7 +90,8 @@ class Standin:
         span = range(heard.address, heard.address + heard.count)
         if any(address not in self.registers for address in span):
             return heard.exception(2)
-        return heard.answer(heard.values([self.registers[address] for address in span]))
+        words = [self.registers[address] for address in span]
+        return heard.answer(heard.bits(words) if heard.function in (1, 2) else heard.values(words))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -1,9 +1,12 @@
 """The Modbus link against a device that can be told what to do wrong."""
 
 import asyncio
+import contextlib
 import logging
 import socket
+import struct
 
+from pymodbus.framer import FramerRTU
 import pytest
 
 from ridethrough.clock import SystemClock
@@ -335,7 +338,7 @@ async def test_a_device_that_is_busy_for_a_while(
     device.script = lambda heard: heard.exception(6) if len(device.heard) < 4 else None
     async with running(device.url):
         await notebook.until_poll()
-    assert notebook.counters["busy"] == 3
+    assert notebook.counters["refused"] == 3
     assert notebook.points["battery.charge"] == 87
 
 
@@ -481,3 +484,46 @@ async def test_cancelling_leaves_no_connection(device: Standin, running: Running
             await asyncio.sleep(0)
     while device._writers:
         await asyncio.sleep(0)
+
+
+async def test_behind_a_converter_a_late_answer_is_outwaited(running: Running, notebook: Notebook) -> None:
+    """RTU frames have no numbers: what comes late must be gone before the next question."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                question = await reader.readexactly(8)
+                asked.append(question)
+                address, count = struct.unpack(">HH", question[2:6])
+                words = [ONE_PHASE.get(address + number, 0) for number in range(count)]
+                if len(asked) == 4:
+                    words = [9] * count
+                    await asyncio.sleep(0.15)
+                body = bytes([1, 3, 2 * count]) + struct.pack(f">{count}H", *words)
+                writer.write(body + FramerRTU.compute_CRC(body).to_bytes(2))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with running(f"modbus://127.0.0.1:{port}/1?framing=rtu&poll=0.1&timeout=0.1"):
+        await notebook.until_poll(5)
+    server.close()
+    assert notebook.points["battery.charge"] == 87
+    assert notebook.counters["timeouts"] == 1
+    assert notebook.counters["malformed"] == 1
+
+
+async def test_a_host_without_an_address(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    sentence = await lost(running, "modbus://nowhere.invalid/1")
+    assert sentence == "No computer is called nowhere.invalid; check the spelling, or write its IP address."
+
+
+async def test_a_host_without_a_route(running: Running) -> None:
+    # 240.0.0.0/4 is reserved: no system sends anything there.
+    sentence = await lost(running, "modbus://255.255.255.255/1?timeout=0.5")
+    assert sentence.startswith("255.255.255.255:502 cannot be reached")

@@ -210,3 +210,11 @@ def test_no_content_of_the_default_map_gives_an_impossible_value(words: list[int
         assert point is not None
         assert value is not None
         assert point.coerce(value) == value
+
+
+def test_the_register_that_the_map_names_first_goes_before() -> None:
+    lines = "20,,3,u16,,,0.1,,,battery.voltage,,,,,,fine,,M:1\n10,,3,u16,,,,,,battery.voltage,,,,,,coarse,,M:1\n"
+    coarse, fine = read_registers("test.csv", HEAD + lines, {})
+    assert (coarse.name, fine.name) == ("coarse", "fine")
+    assert said((coarse, 54), (fine, 543)).points == {"battery.voltage": 54.3}
+    assert said((coarse, 54), (fine, 0)).points == {"battery.voltage": 54}
