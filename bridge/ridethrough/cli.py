@@ -31,6 +31,7 @@ from ridethrough.links import (
     SerialPorts,
     Subscription,
     check_link,
+    check_links,
     open_link,
 )
 from ridethrough.links.probe import probe, render_table, to_json
@@ -161,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> BridgeConfig:
-    return load(options.config, check_link)
+    return load(options.config, check_link, check_links)
 
 
 async def _check(options: argparse.Namespace) -> int:
