@@ -19,7 +19,7 @@ from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, load
 from ridethrough.events import JournalError
-from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link
+from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link, check_links
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.sim.runner import add_arguments, options_from, simulate
 from ridethrough.sim.scenario import ScenarioError
@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> BridgeConfig:
-    return load(options.config, check_link)
+    return load(options.config, check_link, check_links)
 
 
 async def _check(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import BridgeConfig, ConfigError, Problem
 from ridethrough.config.file import ConfigFile
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
-from ridethrough.links import LinkContext, SerialPorts, check_link
+from ridethrough.links import LinkContext, SerialPorts, check_link, check_links
 from ridethrough.site import Commands, Device, Site, keep_expiring
 from ridethrough.store import Store
 from ridethrough.tasks import Supervisor
@@ -40,7 +40,7 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
 
     Raises what keeps it from starting: ConfigError, StoreError, ApiStartError, ValueError.
     """
-    file = ConfigFile(path, check_link)
+    file = ConfigFile(path, check_link, check_links)
     config = await asyncio.to_thread(file.load)
     clock = SystemClock()
     async with AsyncExitStack() as stack:

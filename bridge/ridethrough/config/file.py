@@ -10,7 +10,7 @@ import tempfile
 from .document import SECRETS
 from .editor import Edit, Texts
 from .errors import ConfigError, ConfigureError, Problem
-from .loader import load
+from .loader import LinksCheck, load
 from .model import BridgeConfig
 from .schema import LinkCheck
 
@@ -20,15 +20,16 @@ _PRIVATE = 0o600
 class ConfigFile:
     """A configuration file and the `secrets.yaml` beside it. Everything here waits for the disk: call it in a thread."""
 
-    def __init__(self, path: Path, check_link: LinkCheck) -> None:
+    def __init__(self, path: Path, check_link: LinkCheck, check_links: LinksCheck | None = None) -> None:
         """Name the file; symbolic links are followed when it is written."""
         self.path = path
         self._secrets = path.with_name(SECRETS)
         self._check_link = check_link
+        self._check_links = check_links
 
     def load(self) -> BridgeConfig:
         """Read and check the file. Raises ConfigError."""
-        return load(self.path, self._check_link)
+        return load(self.path, self._check_link, self._check_links)
 
     def read(self) -> Texts:
         """Read both texts. Raises ConfigError when one of them cannot be read."""
@@ -39,7 +40,7 @@ class ConfigFile:
         instead = {self.path: texts.config.encode()}
         if texts.secrets is not None:
             instead[self._secrets] = texts.secrets.encode()
-        return load(self.path, self._check_link, instead)
+        return load(self.path, self._check_link, self._check_links, instead=instead)
 
     def write(self, before: Texts, edit: Edit) -> None:
         """Write what has changed; each file is the old or the new one at any moment, also after a power failure.

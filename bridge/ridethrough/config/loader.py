@@ -1,6 +1,6 @@
 """From a file to a `BridgeConfig`, or to everything that is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -16,14 +16,22 @@ EXAMPLE = resources.files(__package__).joinpath("example.yaml").read_text(encodi
 """A configuration with everything that can be in it, explained; `ridethrough check --example` prints it."""
 
 
+type LinksCheck = Callable[[Iterable[tuple[str, str, str | None]]], list[tuple[str, str]]]
+"""Takes key, link and second serial port of each device; gives the keys of those that cannot be, with why."""
+
+
 def load(
-    path: Path, check_link: LinkCheck | None = None, instead: Mapping[Path, bytes] = MappingProxyType({})
+    path: Path,
+    check_link: LinkCheck | None = None,
+    check_links: LinksCheck | None = None,
+    *,
+    instead: Mapping[Path, bytes] = MappingProxyType({}),
 ) -> BridgeConfig:
     """Read and check the configuration file.
 
-    `check_link` raises ValueError for a link that no one could open. `instead` says what would stand in this file or
-    in the one with its secrets. Raises ConfigError, which holds every problem with file, line and permitted values;
-    nothing else, whatever the file contains.
+    `check_link` raises ValueError for a link that no one could open, `check_links` finds those that exclude one
+    another. `instead` says what would stand in this file or in the one with its secrets. Raises ConfigError, which
+    holds every problem with file, line and permitted values; nothing else, whatever the file contains.
     """
     document = read_document(path, instead)
     config: BridgeConfig | None = None
@@ -33,6 +41,8 @@ def load(
         for one in error.errors if isinstance(error, vol.MultipleInvalid) else [error]:
             _note(document, one)
     _note_duplicates(document)
+    if config is not None and check_links is not None:
+        _note_conflicts(document, config, check_links)
     if document.problems or config is None:
         raise ConfigError(document.problems)
     return config
@@ -47,6 +57,21 @@ def _note(document: Document, error: vol.Invalid) -> None:
     else:
         message = f"{_where(path)}{error.error_message}"
     document.problem(document.line(path), message, path)
+
+
+def _note_conflicts(document: Document, config: BridgeConfig, check_links: LinksCheck) -> None:
+    """Say which devices would get into one another's way; those that are switched off do not."""
+    wired = [
+        (device.key, device.link, None if device.pipe is None else device.pipe.port)
+        for device in config.devices
+        if device.enabled
+    ]
+    problems = dict(check_links(wired))
+    for section, devices in ((Key.UPS, config.ups), (Key.TRANSFER_SWITCHES, config.transfer_switches)):
+        for index, device in enumerate(devices):
+            if device.key in problems:
+                place = (section, index, Key.LINK)
+                document.problem(document.line(place), f"{section}.link: {problems[device.key]}", place)
 
 
 def _where(path: tuple[str | int, ...]) -> str:

@@ -4,7 +4,7 @@ from .base import Credentials, Link, LinkError, LinkUrl
 from .context import LinkContext
 from .port import SerialPorts
 from .runner import LinkRunner, LinkState
-from .schemes import LINKS, check_link, open_link
+from .schemes import LINKS, check_link, check_links, open_link
 from .trace import Subscription, Trace
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Subscription",
     "Trace",
     "check_link",
+    "check_links",
     "open_link",
 ]

@@ -148,6 +148,8 @@ class Link(ABC):
     """The credentials it can use."""
     kind: str = "ups"
     """The kind of device it is a link to; links that can be to several say which when their URL has been read."""
+    shares_line: ClassVar[bool] = False
+    """Whether several links of this scheme may use one serial line, as devices on RS-485 do."""
     deadline: float = 5.0
     """Seconds after which an unconfirmed status value is stale."""
     slow_deadline: float = 600.0
@@ -170,6 +172,11 @@ class Link(ABC):
 
         Raises CommandError (refused, no_answer, offline).
         """
+
+    @classmethod
+    def line(cls, url: LinkUrl) -> str | None:
+        """Name the serial line that a URL stands for; None where it stands for something else."""
+        return url.path if cls.reach is not Reach.HOST and not url.host and url.path else None
 
     def remember(self, raised: frozenset[str]) -> None:
         """Learn, before it runs, which conditions of the device the journal knows as raised.

@@ -1,6 +1,7 @@
 """The schemes of link URLs, and what each stands for: one line per protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+import os
 
 from ridethrough.clock import SystemClock
 
@@ -34,4 +35,29 @@ def check_link(url: str) -> None:
     open_link(url, Credentials(), LinkContext.alone(SystemClock()))
 
 
-__all__ = ["LINKS", "check_link", "open_link"]
+def check_links(devices: Iterable[tuple[str, str, str | None]]) -> list[tuple[str, str]]:
+    """Find out which devices would use one serial line. Nothing is opened.
+
+    `devices` are key, link URL and, for a UPS whose line is piped through, the second port. Returns the key of each
+    device that comes too late, with a sentence.
+    """
+    problems: list[tuple[str, str]] = []
+    users: dict[str, tuple[str, str]] = {}
+    for key, url, pipe in devices:
+        try:
+            parsed = LinkUrl.parse(url)
+        except ValueError:
+            continue
+        kind = LINKS.get(parsed.scheme)
+        own = None if kind is None else kind.line(parsed)
+        for line, scheme in ((own, parsed.scheme), (pipe, "pipe")):
+            if line is None:
+                continue
+            user, used = users.setdefault(os.path.realpath(line) if line.startswith("/") else line, (key, scheme))
+            shared = used == scheme and kind is not None and scheme != "pipe" and kind.shares_line
+            if (user, used) != (key, scheme) and not shared:
+                problems.append((key, f"{line} is already used by {user}; give each serial port to one link only."))
+    return problems
+
+
+__all__ = ["LINKS", "check_link", "check_links", "open_link"]

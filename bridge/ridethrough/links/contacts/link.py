@@ -101,6 +101,11 @@ class ContactsLink(Link):
         if not self._wired and self._cable.shutdown is not None:
             raise ValueError("shutdown= needs a serial port, as in contacts:/dev/ttyS0?…&shutdown=rts")
 
+    @classmethod
+    def line(cls, url: LinkUrl) -> str | None:
+        """See `Link`; the port of a device server is one, too."""
+        return f"{url.host}:{url.port or cls.port}" if url.host else super().line(url)
+
     @property
     def path(self) -> str:
         """The serial port as the URL names it; empty where there is none."""
