@@ -24,6 +24,10 @@ class Limits:
     record: float = 1.0
     """For the journal to take a command's event before its client gets the result. With a full disk the event waits
     in the recorder, and people must be able to command their UPS all the same."""
+    confirm: float = 5.0
+    """For the status to show what a command has brought about that its link could not confirm, before the result."""
+    follow: float = 60.0
+    """For the same after the result; then it counts as ignored."""
     idle: float = 10.0
     """For a request on a TCP connection; also how long a kept-alive connection may do nothing."""
     recheck: float = 10.0
@@ -43,6 +47,8 @@ class Limits:
     """Commands of one client being carried out at once."""
     pending_total: int = 128
     """Commands of all clients, among them those that have hung up since."""
+    followed: int = 128
+    """Commands whose late effect is watched for at once."""
     events_recent: int = 2048
     """Events kept at hand as text; older ones are read from the journal."""
     events_behind: int = 10_000

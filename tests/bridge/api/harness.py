@@ -37,7 +37,7 @@ POINTS = ("battery.charge", "battery.voltage", "battery.runtime", "input.voltage
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 CONFIG = ApiConfig(port=0)
-LIMITS = Limits(farewell=0.5, tick=0.005, record=0.2)
+LIMITS = Limits(farewell=0.5, tick=0.005, record=0.2, confirm=0.05)
 
 
 def ups(number: int) -> Device:
