@@ -10,6 +10,7 @@ from ridethrough.catalogue import Role, Severity
 from ridethrough.clock import Clock
 from ridethrough.events.effect import Watch, effect_of
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
+from ridethrough.events.pending import Pending
 from ridethrough.site import CommandError, CommandResult, Commands, Site, Value
 
 from .limits import Limits
@@ -27,13 +28,22 @@ type Outcome = CommandResult | CommandError
 class Orders:
     """Carries out commands side by side. One goes on when its client hangs up: it may be half done on the wire."""
 
-    def __init__(self, site: Site, commands: Commands, source: EventSource, clock: Clock, limits: Limits) -> None:
-        """Commands go to `commands`, what became of them to `source`."""
+    def __init__(
+        self,
+        site: Site,
+        commands: Commands,
+        source: EventSource,
+        clock: Clock,
+        limits: Limits,
+        pending: Pending | None = None,
+    ) -> None:
+        """Commands go to `commands`, what became of them to `source`; `pending` knows of those under way."""
         self._site = site
         self._commands = commands
         self._source = source
         self._clock = clock
         self._limits = limits
+        self._pending = pending
         self._tasks: set[asyncio.Task[None]] = set()
         self._followed: set[asyncio.Task[None]] = set()
 
@@ -59,13 +69,16 @@ class Orders:
         outcome: Outcome = CommandError("no_answer", "The bridge stopped before the command was confirmed.")
         with ExitStack() as looking:
             watch = looking.enter_context(self._watch(order))
+            note: int | None = None
             try:
+                note = await self._note(order, actor)
                 outcome = await self._perform(order, actor.role)
                 if _unsure(outcome) and await watch.within(self._limits.confirm):
                     outcome = CommandResult(f"{outcome.message} Its status shows it.")
             finally:
                 # Also when it is given up: that it was given is what matters then.
-                await self._record(order, actor, outcome)
+                if await self._record(order, actor, outcome):
+                    await self._forget(note)
                 done(outcome)
             if _unsure(outcome):
                 self._follow(order, actor, looking.pop_all(), watch)
@@ -126,35 +139,65 @@ class Orders:
                 "forbidden", f"{order.command} needs a token of the role {definition.role}; this one has {role}."
             )
 
-    async def _record(self, order: Command, actor: TokenInfo, outcome: Outcome) -> None:
-        device = self._site.devices.get(order.device)
-        if device is None or self._site.catalogue.command(device.kind, order.command) is None:
+    async def _record(self, order: Command, actor: TokenInfo, outcome: Outcome) -> bool:
+        """Tell the journal; whether it has it."""
+        if not self._exists(order):
             # Nothing that exists was asked for; journals are for what happens to devices.
-            return
+            return True
         match outcome:
             case CommandResult(message, confirmed):
                 details: Mapping[str, Value] = {"outcome": "ok", "message": message, "confirmed": confirmed}
-                await self._write(order, actor, Severity.INFO, details)
+                return await self._write(order, actor, Severity.INFO, details)
             case CommandError():
                 details = {"outcome": outcome.code, "message": str(outcome)}
-                await self._write(order, actor, Severity.WARNING, details)
+                return await self._write(order, actor, Severity.WARNING, details)
 
-    async def _write(self, order: Command, actor: TokenInfo, severity: Severity, outcome: Mapping[str, Value]) -> None:
-        details: dict[str, Value] = {"actor": actor.name, **outcome}
-        if details["outcome"] != "bad_argument":
-            details |= {f"argument.{name}": value for name, value in order.arguments.items()}
-        event = Event(
-            self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
-        )
+    async def _write(self, order: Command, actor: TokenInfo, severity: Severity, outcome: Mapping[str, Value]) -> bool:
+        event = self._event(order, actor, severity, outcome)
         try:
             async with asyncio.timeout(self._limits.record):
                 await self._source.record(event)
         except TimeoutError:
-            _LOGGER.warning("%s by %s (%s) waits for the journal", order.command, actor.name, details["outcome"])
+            _LOGGER.warning("%s by %s (%s) waits for the journal", order.command, actor.name, outcome["outcome"])
         except JournalError as error:
             _LOGGER.error(
-                "%s by %s (%s) is not in the journal: %s", order.command, actor.name, details["outcome"], error
+                "%s by %s (%s) is not in the journal: %s", order.command, actor.name, outcome["outcome"], error
             )
+        else:
+            return True
+        return False
+
+    def _event(self, order: Command, actor: TokenInfo, severity: Severity, outcome: Mapping[str, Value]) -> Event:
+        details: dict[str, Value] = {"actor": actor.name, **outcome}
+        if outcome.get("outcome") != "bad_argument":
+            details |= {f"argument.{name}": value for name, value in order.arguments.items()}
+        return Event(
+            self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
+        )
+
+    def _exists(self, order: Command) -> bool:
+        device = self._site.devices.get(order.device)
+        return device is not None and self._site.catalogue.command(device.kind, order.command) is not None
+
+    async def _note(self, order: Command, actor: TokenInfo) -> int | None:
+        """Note a command before it is carried out; None where that cannot be: a full disk must not stop people."""
+        if self._pending is None or not self._exists(order):
+            return None
+        try:
+            async with asyncio.timeout(self._limits.record):
+                return await self._pending.note(self._event(order, actor, Severity.INFO, {}))
+        except (TimeoutError, JournalError) as error:
+            _LOGGER.warning("%s by %s is carried out without a note of it: %s", order.command, actor.name, error)
+        return None
+
+    async def _forget(self, note: int | None) -> None:
+        if self._pending is None or note is None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.record):
+                await self._pending.forget(note)
+        except (TimeoutError, JournalError) as error:
+            _LOGGER.warning("A command that has ended is still noted as under way: %s", error)
 
 
 def _unsure(outcome: Outcome) -> TypeGuard[CommandResult]:

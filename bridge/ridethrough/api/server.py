@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.clock import Clock
 from ridethrough.config.model import ApiConfig
+from ridethrough.events.pending import Pending
 from ridethrough.site import Commands, Device, Site
 from ridethrough.tasks import Supervisor
 
@@ -61,10 +62,11 @@ class ApiServer:
         data: Path,
         traces: TraceSource,
         limits: Limits | None = None,
+        pending: Pending | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
-        A certificate is kept in the folder `data`.
+        A certificate is kept in the folder `data`; commands under way are noted in `pending`.
         """
         limits = limits or Limits()
         self._config = config
@@ -77,7 +79,7 @@ class ApiServer:
         self._gate = Gate(clock, limits)
         self._roster = Roster(tokens, limits)
         self._broadcast = Broadcast(site, events, history, clock, limits)
-        self._orders = Orders(site, commands, events, clock, limits)
+        self._orders = Orders(site, commands, events, clock, limits, pending)
         self._house = House(self._greeting, tokens, self._gate, self._roster, self._broadcast, self._orders, limits)
         self._downloads = Downloads(
             site,

@@ -2,6 +2,19 @@
 
 from .effect import Effect, Watch, effect_of
 from .event import EdgeKind, Event, EventKind, Journal, JournalError
+from .pending import Pending, tell_unfinished
 from .recorder import Recorder
 
-__all__ = ["EdgeKind", "Effect", "Event", "EventKind", "Journal", "JournalError", "Recorder", "Watch", "effect_of"]
+__all__ = [
+    "EdgeKind",
+    "Effect",
+    "Event",
+    "EventKind",
+    "Journal",
+    "JournalError",
+    "Pending",
+    "Recorder",
+    "Watch",
+    "effect_of",
+    "tell_unfinished",
+]

@@ -124,6 +124,31 @@ class MemoryTokens:
         return next((token for token in self.valid.values() if token.id == token_id), None)
 
 
+class MemoryPending:
+    """Notes of commands under way."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self.notes: dict[int, Event] = {}
+        self.noted: list[Event] = []
+
+    async def note(self, event: Event) -> int:
+        await self._journal.writable.wait()
+        if self._journal.broken:
+            raise JournalError("the disk is full")
+        self.noted.append(event)
+        self.notes[len(self.noted)] = event
+        return len(self.noted)
+
+    async def forget(self, number: int) -> None:
+        if self._journal.broken:
+            raise JournalError("the disk is full")
+        del self.notes[number]
+
+    async def unfinished(self) -> list[Event]:
+        return [replace(event, seq=number) for number, event in self.notes.items()]
+
+
 class MemoryTraces:
     """Lines that tests put in."""
 
@@ -157,6 +182,7 @@ class World:
         self.commands = Commands(self.site)
         self.journal = MemoryJournal()
         self.recorder = MemoryRecorder(self.journal)
+        self.pending = MemoryPending(self.journal)
         self.tokens = MemoryTokens()
         self.traces = MemoryTraces()
         self.site.put(BRIDGE)
@@ -181,6 +207,7 @@ class World:
             data=self.folder,
             traces=self.traces,
             limits=limits,
+            pending=self.pending,
         )
 
     @property

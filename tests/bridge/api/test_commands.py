@@ -301,3 +301,57 @@ async def test_device_that_is_removed_is_not_followed(tmp_path: Path) -> None:
             world.site.remove(UPS.id)
             await asyncio.sleep(0.1)
     assert len(world.journal.events) == 1
+
+
+# What is left of a command when the bridge is killed
+
+
+async def test_command_is_noted_before_it_is_carried_out_until_its_end_is_in_the_journal(world: World) -> None:
+    machine = Machine(world)
+    machine.go.clear()
+    async with world.client() as client:
+        await client.command(1, "test.battery.start", duration=2)
+        while not machine.done:
+            await asyncio.sleep(0)
+        (note,) = await world.pending.unfinished()
+        assert (note.device, note.key) == (UPS.id, "test.battery.start")
+        assert note.details == {"actor": "the admin", "argument.duration": 2}
+        assert world.journal.events == []
+        machine.go.set()
+        await result(client)
+    assert await world.pending.unfinished() == []
+    assert len(world.journal.events) == 1
+
+
+async def test_what_does_not_exist_is_not_noted(world: World) -> None:
+    async with world.client() as client:
+        await client.command(1, "make.coffee")
+        await result(client)
+        await client.command(2, "beeper.toggle", device="nobody")
+        await result(client)
+    assert world.pending.noted == []
+
+
+async def test_note_stays_when_the_journal_could_not_be_written(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(world)
+    machine.go.clear()
+    async with world.client() as client:
+        await client.command(1, "beeper.toggle")
+        while not machine.done:
+            await asyncio.sleep(0)
+        world.journal.broken = True
+        machine.go.set()
+        assert (await result(client))["ok"] is True
+        assert len(world.pending.notes) == 1
+        await client.command(2, "beeper.toggle")
+        assert (await result(client))["ok"] is True
+    assert "is carried out without a note of it" in caplog.text
+
+
+async def test_note_that_cannot_be_forgotten_is_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    Machine(world)
+    world.recorder.subscribe(lambda _event: setattr(world.journal, "broken", True))
+    async with world.client() as client:
+        await client.command(1, "beeper.toggle")
+        assert (await result(client))["ok"] is True
+    assert "still noted as under way" in caplog.text
