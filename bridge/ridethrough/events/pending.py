@@ -4,6 +4,7 @@ A note is no event: people and automations hear of a command once, when it is kn
 killed in between says so when it starts again.
 """
 
+import asyncio
 from dataclasses import replace
 import logging
 from typing import Protocol
@@ -36,22 +37,28 @@ class Recording(Protocol):
         """Write an event into the journal. Raises JournalError."""
 
 
-async def tell_unfinished(pending: Pending, recorder: Recording, clock: Clock) -> None:
-    """Tell in the journal of the commands during which the bridge was killed. Call it once, while the recorder runs.
+async def tell_unfinished(pending: Pending, recorder: Recording, clock: Clock, patience: float = 5.0) -> None:
+    """Tell in the journal of the commands during which the bridge was killed.
 
-    What cannot be written now is told at the next start.
+    Call it once, while the recorder runs and before commands are taken. What cannot be written within `patience`
+    seconds is told at the next start: a full disk must not keep the bridge from running.
     """
     try:
-        for noted in await pending.unfinished():
-            message = (
-                f"The bridge was ended while this command, given at {noted.at:%Y-%m-%d %H:%M:%S} UTC, was under way; "
-                "whether it was carried out is not known."
-            )
-            details = {**noted.details, "outcome": "no_answer", "message": message}
-            await recorder.record(replace(noted, at=clock.utc(), severity=Severity.WARNING, details=details, seq=0))
-            await pending.forget(noted.seq)
-    except JournalError as error:
+        async with asyncio.timeout(patience):
+            await _tell(pending, recorder, clock)
+    except (TimeoutError, JournalError) as error:
         _LOGGER.error("What became of commands before the start is not in the journal yet: %s", error)
+
+
+async def _tell(pending: Pending, recorder: Recording, clock: Clock) -> None:
+    for noted in await pending.unfinished():
+        message = (
+            f"The bridge was ended while this command, given at {noted.at:%Y-%m-%d %H:%M:%S} UTC, was under way; "
+            "whether it was carried out is not known."
+        )
+        details = {**noted.details, "outcome": "no_answer", "message": message}
+        await recorder.record(replace(noted, at=clock.utc(), severity=Severity.WARNING, details=details, seq=0))
+        await pending.forget(noted.seq)
 
 
 __all__ = ["Pending", "Recording", "tell_unfinished"]

@@ -89,8 +89,13 @@ async def test_what_cannot_be_told_now_is_told_at_the_next_start(path: Path, cap
         async def record(self, event: Event) -> object:
             raise JournalError("the disk is full")
 
+    class Hanging:
+        async def record(self, event: Event) -> object:
+            return await asyncio.Event().wait()
+
     async with Store.open(path) as store:
         await store.pending.note(COMMAND)
         await tell_unfinished(store.pending, Full(), ManualClock())
+        await tell_unfinished(store.pending, Hanging(), ManualClock(), patience=0.01)
         assert len(await store.pending.unfinished()) == 1
     assert "the disk is full" in caplog.text
