@@ -74,6 +74,7 @@ async def test_bridge_that_was_killed_during_a_command_tells_of_it_once(path: Pa
             await tell_unfinished(store.pending, recorder, clock)
             running.cancel()
             await asyncio.wait({running})
+            await recorder.close()
             events = await store.journal.after(0)
     (told,) = events
     assert (told.kind, told.device, told.key, told.seq) == (EventKind.COMMAND, UPS, "load.off", 1)
