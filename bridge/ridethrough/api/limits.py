@@ -43,12 +43,12 @@ class Limits:
     """Connections that have not shown a token yet. When there are more, the oldest must go: a client that has a
     token shows it within milliseconds, so that whoever only occupies places cannot keep it out."""
 
+    followed: int = 128
+    """Commands whose late effect is watched for at once."""
     pending: int = 16
     """Commands of one client being carried out at once."""
     pending_total: int = 128
     """Commands of all clients, among them those that have hung up since."""
-    followed: int = 128
-    """Commands whose late effect is watched for at once."""
     events_recent: int = 2048
     """Events kept at hand as text; older ones are read from the journal."""
     events_behind: int = 10_000

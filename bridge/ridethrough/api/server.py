@@ -58,15 +58,16 @@ class ApiServer:
         clock: Clock,
         *,
         bridge: Device,
+        pending: Pending | None = None,
         version: str,
         data: Path,
         traces: TraceSource,
         limits: Limits | None = None,
-        pending: Pending | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
+        Commands under way are noted in `pending`.
 
-        A certificate is kept in the folder `data`; commands under way are noted in `pending`.
+        A certificate is kept in the folder `data`.
         """
         limits = limits or Limits()
         self._config = config

@@ -203,11 +203,11 @@ class World:
             self.tokens,
             self.clock,
             bridge=BRIDGE,
+            pending=self.pending,
             version="0.1.0",
             data=self.folder,
             traces=self.traces,
             limits=limits,
-            pending=self.pending,
         )
 
     @property
