@@ -65,6 +65,7 @@ class ApiServer:
         limits: Limits | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
+
         Commands under way are noted in `pending`.
 
         A certificate is kept in the folder `data`.
