@@ -24,6 +24,10 @@ class Limits:
     record: float = 1.0
     """For the journal to take a command's event before its client gets the result. With a full disk the event waits
     in the recorder, and people must be able to command their UPS all the same."""
+    confirm: float = 5.0
+    """For the status to show what a command has brought about that its link could not confirm, before the result."""
+    follow: float = 60.0
+    """For the same after the result; then it counts as ignored."""
     idle: float = 10.0
     """For a request on a TCP connection; also how long a kept-alive connection may do nothing."""
     recheck: float = 10.0
@@ -39,6 +43,8 @@ class Limits:
     """Connections that have not shown a token yet. When there are more, the oldest must go: a client that has a
     token shows it within milliseconds, so that whoever only occupies places cannot keep it out."""
 
+    followed: int = 128
+    """Commands whose late effect is watched for at once."""
     pending: int = 16
     """Commands of one client being carried out at once."""
     pending_total: int = 128

@@ -1,12 +1,16 @@
 """Commands that clients give: permitted, carried out, and written into the journal with who gave them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 import logging
+from typing import TypeGuard
 
 from ridethrough.catalogue import Role, Severity
 from ridethrough.clock import Clock
+from ridethrough.events.effect import Watch, effect_of
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
+from ridethrough.events.pending import Pending
 from ridethrough.site import CommandError, CommandResult, Commands, Site, Value
 
 from .limits import Limits
@@ -24,14 +28,24 @@ type Outcome = CommandResult | CommandError
 class Orders:
     """Carries out commands side by side. One goes on when its client hangs up: it may be half done on the wire."""
 
-    def __init__(self, site: Site, commands: Commands, source: EventSource, clock: Clock, limits: Limits) -> None:
-        """Commands go to `commands`, what became of them to `source`."""
+    def __init__(
+        self,
+        site: Site,
+        commands: Commands,
+        source: EventSource,
+        clock: Clock,
+        limits: Limits,
+        pending: Pending | None = None,
+    ) -> None:
+        """Commands go to `commands`, what became of them to `source`; `pending` knows of those under way."""
         self._site = site
         self._commands = commands
         self._source = source
         self._clock = clock
         self._limits = limits
+        self._pending = pending
         self._tasks: set[asyncio.Task[None]] = set()
+        self._followed: set[asyncio.Task[None]] = set()
 
     def accept(self, order: Command, actor: TokenInfo, done: Callable[[Outcome], None]) -> None:
         """Begin to carry out a command; `done` hears how it ended, after the journal has, if that can be written."""
@@ -46,19 +60,62 @@ class Orders:
         """Wait so many seconds for what is under way, then give it up."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._followed]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry_out(self, order: Command, actor: TokenInfo, done: Callable[[Outcome], None]) -> None:
         outcome: Outcome = CommandError("no_answer", "The bridge stopped before the command was confirmed.")
-        try:
-            outcome = await self._perform(order, actor.role)
-        finally:
-            # Also when it is given up: that it was given is what matters then.
-            await self._record(order, actor, outcome)
-            done(outcome)
+        with ExitStack() as looking:
+            watch = looking.enter_context(self._watch(order))
+            note: int | None = None
+            try:
+                note = await self._note(order, actor)
+                outcome = await self._perform(order, actor.role)
+                if _unsure(outcome) and await watch.within(self._limits.confirm):
+                    outcome = CommandResult(f"{outcome.message} Its status shows it.")
+            finally:
+                # Also when it is given up: that it was given is what matters then.
+                if await self._record(order, actor, outcome):
+                    await self._forget(note)
+                done(outcome)
+            if _unsure(outcome):
+                self._follow(order, actor, looking.pop_all(), watch)
+
+    def _watch(self, order: Command) -> Watch:
+        device = self._site.devices.get(order.device)
+        effect = None if device is None else effect_of(self._site.catalogue, device.kind, order.command)
+        return Watch(self._site, self._clock, order.device, effect)
+
+    def _follow(self, order: Command, actor: TokenInfo, looking: ExitStack, watch: Watch) -> None:
+        """Go on looking for the effect of a command whose client has its result."""
+        if len(self._followed) >= self._limits.followed:
+            looking.close()
+            return
+
+        async def follow() -> None:
+            with looking:
+                shown = await watch.within(self._limits.follow)
+                device = self._site.devices.get(order.device)
+                if device is None:
+                    return
+                if shown and watch.after is not None:
+                    late = round(watch.after, 1)
+                    message = f"The status of {device.name} shows {order.command}, {late:g} s after it was given."
+                    details: dict[str, Value] = {"outcome": "ok", "message": message, "confirmed": True, "late": late}
+                    await self._write(order, actor, Severity.INFO, details)
+                elif watch.tells:
+                    message = (
+                        f"{device.name} has not refused {order.command}, but its status has not shown it within "
+                        f"{self._limits.follow:g} s: it seems to have ignored it."
+                    )
+                    details = {"outcome": "ignored", "message": message, "confirmed": False}
+                    await self._write(order, actor, Severity.WARNING, details)
+
+        task = asyncio.create_task(follow(), name=f"effect of {order.command:.40}")
+        self._followed.add(task)
+        task.add_done_callback(self._followed.discard)
 
     async def _perform(self, order: Command, role: Role) -> Outcome:
         try:
@@ -82,33 +139,70 @@ class Orders:
                 "forbidden", f"{order.command} needs a token of the role {definition.role}; this one has {role}."
             )
 
-    async def _record(self, order: Command, actor: TokenInfo, outcome: Outcome) -> None:
-        device = self._site.devices.get(order.device)
-        if device is None or self._site.catalogue.command(device.kind, order.command) is None:
+    async def _record(self, order: Command, actor: TokenInfo, outcome: Outcome) -> bool:
+        """Tell the journal; whether it has it."""
+        if not self._exists(order):
             # Nothing that exists was asked for; journals are for what happens to devices.
-            return
-        details: dict[str, Value] = {"actor": actor.name}
+            return True
         match outcome:
             case CommandResult(message, confirmed):
-                severity = Severity.INFO
-                details |= {"outcome": "ok", "message": message, "confirmed": confirmed}
+                details: Mapping[str, Value] = {"outcome": "ok", "message": message, "confirmed": confirmed}
+                return await self._write(order, actor, Severity.INFO, details)
             case CommandError():
-                severity = Severity.WARNING
-                details |= {"outcome": outcome.code, "message": str(outcome)}
-        if details["outcome"] != "bad_argument":
-            details |= {f"argument.{name}": value for name, value in order.arguments.items()}
-        event = Event(
-            self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
-        )
+                details = {"outcome": outcome.code, "message": str(outcome)}
+                return await self._write(order, actor, Severity.WARNING, details)
+
+    async def _write(self, order: Command, actor: TokenInfo, severity: Severity, outcome: Mapping[str, Value]) -> bool:
+        event = self._event(order, actor, severity, outcome)
         try:
             async with asyncio.timeout(self._limits.record):
                 await self._source.record(event)
         except TimeoutError:
-            _LOGGER.warning("%s by %s (%s) waits for the journal", order.command, actor.name, details["outcome"])
+            _LOGGER.warning("%s by %s (%s) waits for the journal", order.command, actor.name, outcome["outcome"])
         except JournalError as error:
             _LOGGER.error(
-                "%s by %s (%s) is not in the journal: %s", order.command, actor.name, details["outcome"], error
+                "%s by %s (%s) is not in the journal: %s", order.command, actor.name, outcome["outcome"], error
             )
+        else:
+            return True
+        return False
+
+    def _event(self, order: Command, actor: TokenInfo, severity: Severity, outcome: Mapping[str, Value]) -> Event:
+        details: dict[str, Value] = {"actor": actor.name, **outcome}
+        if outcome.get("outcome") != "bad_argument":
+            details |= {f"argument.{name}": value for name, value in order.arguments.items()}
+        return Event(
+            self._clock.utc(), EventKind.COMMAND, order.device, order.command, EdgeKind.OCCURRED, severity, details
+        )
+
+    def _exists(self, order: Command) -> bool:
+        device = self._site.devices.get(order.device)
+        return device is not None and self._site.catalogue.command(device.kind, order.command) is not None
+
+    async def _note(self, order: Command, actor: TokenInfo) -> int | None:
+        """Note a command before it is carried out; None where that cannot be: a full disk must not stop people."""
+        if self._pending is None or not self._exists(order):
+            return None
+        try:
+            async with asyncio.timeout(self._limits.record):
+                return await self._pending.note(self._event(order, actor, Severity.INFO, {}))
+        except (TimeoutError, JournalError) as error:
+            _LOGGER.warning("%s by %s is carried out without a note of it: %s", order.command, actor.name, error)
+        return None
+
+    async def _forget(self, note: int | None) -> None:
+        if self._pending is None or note is None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.record):
+                await self._pending.forget(note)
+        except (TimeoutError, JournalError) as error:
+            _LOGGER.warning("A command that has ended is still noted as under way: %s", error)
+
+
+def _unsure(outcome: Outcome) -> TypeGuard[CommandResult]:
+    """Whether the device has not refused, but has not confirmed either."""
+    return isinstance(outcome, CommandResult) and not outcome.confirmed
 
 
 __all__ = ["Orders", "Outcome"]

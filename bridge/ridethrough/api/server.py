@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.clock import Clock
 from ridethrough.config.model import ApiConfig
+from ridethrough.events.pending import Pending
 from ridethrough.site import Commands, Device, Memories, Site
 from ridethrough.tasks import Supervisor
 
@@ -58,6 +59,7 @@ class ApiServer:
         clock: Clock,
         *,
         bridge: Device,
+        pending: Pending | None = None,
         version: str,
         data: Path,
         traces: TraceSource,
@@ -67,7 +69,8 @@ class ApiServer:
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
-        A certificate is kept in the folder `data`. Without a `configurator` clients cannot configure anything.
+        Commands under way are noted in `pending`. A certificate is kept in the folder `data`. Without a `configurator`
+        clients cannot configure anything.
         """
         limits = limits or Limits()
         self._config = config
@@ -80,7 +83,7 @@ class ApiServer:
         self._gate = Gate(clock, limits)
         self._roster = Roster(tokens, limits)
         self._broadcast = Broadcast(site, events, history, clock, limits)
-        self._orders = Orders(site, commands, events, clock, limits)
+        self._orders = Orders(site, commands, events, clock, limits, pending)
         self._desk = Desk(configurator, limits)
         self._house = House(
             self._greeting, tokens, self._gate, self._roster, self._broadcast, self._orders, self._desk, limits

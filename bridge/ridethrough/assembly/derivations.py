@@ -14,6 +14,7 @@ from ridethrough.logic import (
     Threshold,
     UpsSettings,
     battery_derivation,
+    chain,
     last_minutes_derivation,
     summary_derivation,
     thresholds_derivation,
@@ -32,8 +33,8 @@ def work_out(config: UpsConfig, device: DeviceId, site: Site, commands: Commands
     before = (clock.utc() - outage.since).total_seconds() if outage is not None and outage.active else 0.0
     raised = frozenset(key for key, state in conditions.items() if state.active)
     made = derivations(config, today=calendar(clock), on_battery_before=max(0.0, before), raised=raised)
-    for derivation in made:
-        site.derive(device, derivation)
+    if made:
+        site.derive(device, chain(*made))
     tests = [derivation for derivation in made if isinstance(derivation, BatteryTests)]
 
     def told(command: str, arguments: Mapping[str, Value]) -> None:

@@ -3,6 +3,7 @@
 from .autonomy import UpsSettings
 from .battery import BatterySettings, Calendar, battery_derivation
 from .battery_test import BatteryTests
+from .derivation import chain
 from .last_minutes import last_minutes_derivation
 from .thresholds import Bounds, Threshold, thresholds_derivation
 from .ups import summary_derivation, ups_derivation
@@ -15,6 +16,7 @@ __all__ = [
     "Threshold",
     "UpsSettings",
     "battery_derivation",
+    "chain",
     "last_minutes_derivation",
     "summary_derivation",
     "thresholds_derivation",

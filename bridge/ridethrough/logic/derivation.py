@@ -37,6 +37,44 @@ type Derivation = Callable[[View, float], Derived]
 """Called with a view and the monotonic time in seconds, in order of time; it may remember what it needs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A view of what is known so far while derivations run one after the other."""
+
+    values: Mapping[str, Value]
+    active: AbstractSet[str]
+    known: AbstractSet[str]
+
+    def joined(self, derived: Derived) -> Known:
+        """Add what was worked out."""
+        active = {key for key, holds in derived.conditions.items() if holds}
+        return Known(
+            {**self.values, **derived.points} if derived.points else self.values,
+            self.active | active if active else self.active,
+            self.known | derived.conditions.keys() if derived.conditions else self.known,
+        )
+
+
+def chain(*derivations: Derivation) -> Derivation:
+    """Join derivations into one, in which each sees what those before it gave: a device is then looked at only once."""
+
+    def derivation(view: View, now: float) -> Derived:
+        seen = Known(view.values, view.active, view.known)
+        points: dict[str, Value] = {}
+        conditions: dict[str, bool] = {}
+        dues: list[float] = []
+        for one in derivations:
+            derived = one(seen, now)
+            points |= derived.points
+            conditions |= derived.conditions
+            if derived.again is not None:
+                dues.append(derived.again)
+            seen = seen.joined(derived)
+        return Derived(points, conditions, min(dues, default=None))
+
+    return derivation
+
+
 def number(values: Mapping[str, Value], key: str) -> float | None:
     """Give a value that is a number, else None."""
     value = values.get(key)

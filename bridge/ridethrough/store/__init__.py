@@ -1,9 +1,10 @@
-"""What the bridge remembers: the event journal, its own identity, the API's tokens."""
+"""What the bridge remembers: the event journal, commands under way, its own identity, the API's tokens."""
 
 from .database import StoreError
 from .identities import Identities
 from .journal import Journal
+from .pending import Pending
 from .store import Store
 from .tokens import TokenError, TokenInfo, Tokens
 
-__all__ = ["Identities", "Journal", "Store", "StoreError", "TokenError", "TokenInfo", "Tokens"]
+__all__ = ["Identities", "Journal", "Pending", "Store", "StoreError", "TokenError", "TokenInfo", "Tokens"]

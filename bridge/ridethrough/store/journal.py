@@ -54,7 +54,7 @@ class Journal:
         """Return events with a higher number than `seq`, oldest first. Pruned ones are gone."""
         query = select(EVENTS).where(EVENTS.c.seq > min(seq, _LARGEST)).order_by(EVENTS.c.seq).limit(max(0, limit))
         async with self._reading() as connection:
-            return [_event(row) for row in await connection.execute(query)]
+            return [event_of(row) for row in await connection.execute(query)]
 
     async def last(self) -> int:
         """Return the highest number so far, 0 if there is none."""
@@ -100,7 +100,7 @@ class Journal:
                 async with self._database.write() as connection:
                     following = await _last(connection) + 1
                     numbered = [replace(event, seq=following + index) for index, event in enumerate(events)]
-                    await connection.execute(insert(EVENTS), [_row(event) for event in numbered])
+                    await connection.execute(insert(EVENTS), [row_of(event) for event in numbered])
                     await _note_raised(connection, numbered)
                     await self._prune(connection, numbered[-1].seq)
             except StoreError as error:
@@ -131,12 +131,13 @@ async def _note_raised(connection: AsyncConnection, events: Sequence[Event]) -> 
         if event.edge is not EdgeKind.RAISED:
             await connection.execute(delete(RAISED).where(RAISED.c.device == device, RAISED.c.key == key))
             continue
-        row = {name: value for name, value in _row(event).items() if name in ("seq", "at", "severity", "details")}
+        row = {name: value for name, value in row_of(event).items() if name in ("seq", "at", "severity", "details")}
         query = insert(RAISED).values(device=device, key=key, **row)
         await connection.execute(query.on_conflict_do_update(index_elements=["device", "key"], set_=row))
 
 
-def _row(event: Event) -> dict[str, object]:
+def row_of(event: Event) -> dict[str, object]:
+    """Write an event as a row of a table of events."""
     return {
         "seq": event.seq,
         "at": stamp(event.at),
@@ -163,7 +164,8 @@ def _read(details: str) -> Mapping[str, Value]:
     return found
 
 
-def _event(row: Row[Any]) -> Event:
+def event_of(row: Row[Any]) -> Event:
+    """Read an event from such a row."""
     return Event(
         at=instant(row.at),
         kind=EventKind(row.kind),

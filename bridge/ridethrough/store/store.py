@@ -13,6 +13,7 @@ from ridethrough.clock import Clock, SystemClock
 from .database import Database, StoreError
 from .identities import Identities
 from .journal import KEEP, Journal
+from .pending import Pending
 from .tokens import Tokens
 
 
@@ -27,6 +28,7 @@ class Store:
     """
 
     journal: Journal
+    pending: Pending
     identities: Identities
     tokens: Tokens
 
@@ -54,6 +56,7 @@ class Store:
             await self._database.close()
             raise
         self.journal = Journal(self._database, self._keep)
+        self.pending = Pending(self._database)
         self.tokens = Tokens(self._database, self._clock)
         return self
 

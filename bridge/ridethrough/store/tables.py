@@ -51,6 +51,20 @@ TOKENS = Table(
 )
 """The API's tokens. `hash` is the SHA-256 of the token, which itself is nowhere; times as in the journal."""
 
+PENDING = Table(
+    "pending",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("device", Text),
+    Column("key", Text, nullable=False),
+    Column("edge", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)
+"""Commands that have been given and of whose end the journal does not know yet; otherwise like the journal."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE facts (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
@@ -73,10 +87,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE pending (
+            seq INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, device TEXT, key TEXT NOT NULL,
+            edge TEXT NOT NULL, severity TEXT NOT NULL, details TEXT NOT NULL, PRIMARY KEY (seq)
+        )
+        """,
+    ),
 )
 """One tuple of statements for each version of the schema, in order; the first makes version 1.
 
-Steps are only ever added. This is all that alembic would give us for four tables in one kind of database, without its
+Steps are only ever added. This is all that alembic would give us for five tables in one kind of database, without its
 environment, its second configuration file and its own synchronous engine; when PostgreSQL joins, look again.
 """
 VERSION = len(MIGRATIONS)

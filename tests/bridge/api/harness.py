@@ -37,7 +37,7 @@ POINTS = ("battery.charge", "battery.voltage", "battery.runtime", "input.voltage
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 CONFIG = ApiConfig(port=0)
-LIMITS = Limits(farewell=0.5, tick=0.005, record=0.2)
+LIMITS = Limits(farewell=0.5, tick=0.005, record=0.2, confirm=0.05)
 
 
 def ups(number: int) -> Device:
@@ -124,6 +124,31 @@ class MemoryTokens:
         return next((token for token in self.valid.values() if token.id == token_id), None)
 
 
+class MemoryPending:
+    """Notes of commands under way."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self.notes: dict[int, Event] = {}
+        self.noted: list[Event] = []
+
+    async def note(self, event: Event) -> int:
+        await self._journal.writable.wait()
+        if self._journal.broken:
+            raise JournalError("the disk is full")
+        self.noted.append(event)
+        self.notes[len(self.noted)] = event
+        return len(self.noted)
+
+    async def forget(self, number: int) -> None:
+        if self._journal.broken:
+            raise JournalError("the disk is full")
+        del self.notes[number]
+
+    async def unfinished(self) -> list[Event]:
+        return [replace(event, seq=number) for number, event in self.notes.items()]
+
+
 class MemoryTraces:
     """Lines that tests put in."""
 
@@ -158,6 +183,7 @@ class World:
         self.memories = Memories(self.site)
         self.journal = MemoryJournal()
         self.recorder = MemoryRecorder(self.journal)
+        self.pending = MemoryPending(self.journal)
         self.tokens = MemoryTokens()
         self.traces = MemoryTraces()
         self.site.put(BRIDGE)
@@ -178,6 +204,7 @@ class World:
             self.tokens,
             self.clock,
             bridge=BRIDGE,
+            pending=self.pending,
             version="0.1.0",
             data=self.folder,
             traces=self.traces,

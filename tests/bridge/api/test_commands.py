@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ridethrough.catalogue import Severity
 from ridethrough.events.event import EventKind
 from ridethrough.site import CommandError, CommandResult, Value
 
@@ -225,3 +226,132 @@ async def test_journal_that_hangs_does_not_keep_the_result_from_the_client(
         await client.command(1, "beeper.toggle")
         assert (await result(client))["ok"] is True
     assert "beeper.toggle by the admin (ok) waits for the journal" in caplog.text
+
+
+# What shows after the link has said all that it can say
+
+
+async def test_status_that_shows_the_effect_confirms_the_command(world: World) -> None:
+    machine = Machine(world)
+    machine.go.clear()
+    world.lane.post(conditions={"test_in_progress": False})
+    async with world.client() as client:
+        await client.command(1, "test.battery.start.quick")
+        while not machine.done:
+            await asyncio.sleep(0)
+        world.lane.post(conditions={"test_in_progress": True})
+        machine.go.set()
+        raw = await result(client)
+    assert (raw["confirmed"], raw["message"]) == (True, "The battery is being tested. Its status shows it.")
+    (recorded,) = world.journal.events
+    assert recorded.details["confirmed"] is True
+
+
+async def test_late_effect_is_a_further_event(world: World) -> None:
+    Machine(world)
+    world.lane.post(conditions={"test_in_progress": False})
+    async with world.subscriber(0) as client:
+        await client.command(1, "test.battery.start", duration=2)
+        assert (await result(client))["confirmed"] is False
+        world.lane.post(conditions={"test_in_progress": True})
+        await client.until(lambda: len(client.events) == 2)
+    given, late = world.journal.events
+    assert (given.details["confirmed"], late.details["confirmed"]) == (False, True)
+    assert late.details["outcome"] == "ok"
+    assert (late.details["actor"], late.details["argument.duration"]) == ("the admin", 2)
+    assert float(late.details["late"]) >= 0.0
+    assert "UPS 1 shows test.battery.start" in str(late.details["message"])
+
+
+async def test_command_that_was_ignored_is_said_to_be(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=replace(LIMITS, follow=0.1)) as world:
+        Machine(world)
+        world.lane.post(conditions={"test_in_progress": False})
+        async with world.subscriber(0) as client:
+            await client.command(1, "test.battery.start.quick")
+            assert (await result(client))["confirmed"] is False
+            await client.until(lambda: len(client.events) == 2)
+        ignored = world.journal.events[1]
+        assert ignored.details["outcome"] == "ignored"
+        assert "seems to have ignored it" in str(ignored.details["message"])
+        assert ignored.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("limit", [{"follow": 0.05}, {"followed": 0}])
+async def test_ups_that_does_not_tell_is_not_accused(tmp_path: Path, limit: dict[str, float]) -> None:
+    async with running(tmp_path, limits=replace(LIMITS, **limit)) as world:  # type: ignore[arg-type]  # a field's name
+        Machine(world)
+        if "followed" in limit:
+            world.lane.post(conditions={"test_in_progress": False})
+        async with world.client() as client:
+            await client.command(1, "test.battery.start.quick")
+            await result(client)
+            world.lane.lost()
+            await asyncio.sleep(0.1)
+    assert len(world.journal.events) == 1
+
+
+async def test_device_that_is_removed_is_not_followed(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=replace(LIMITS, follow=0.05)) as world:
+        Machine(world)
+        world.lane.post(conditions={"test_in_progress": False})
+        async with world.client() as client:
+            await client.command(1, "test.battery.start.quick")
+            await result(client)
+            world.site.remove(UPS.id)
+            await asyncio.sleep(0.1)
+    assert len(world.journal.events) == 1
+
+
+# What is left of a command when the bridge is killed
+
+
+async def test_command_is_noted_before_it_is_carried_out_until_its_end_is_in_the_journal(world: World) -> None:
+    machine = Machine(world)
+    machine.go.clear()
+    async with world.client() as client:
+        await client.command(1, "test.battery.start", duration=2)
+        while not machine.done:
+            await asyncio.sleep(0)
+        (note,) = await world.pending.unfinished()
+        assert (note.device, note.key) == (UPS.id, "test.battery.start")
+        assert note.details == {"actor": "the admin", "argument.duration": 2}
+        assert world.journal.events == []
+        machine.go.set()
+        await result(client)
+    assert await world.pending.unfinished() == []
+    assert len(world.journal.events) == 1
+
+
+async def test_what_does_not_exist_is_not_noted(world: World) -> None:
+    async with world.client() as client:
+        await client.command(1, "make.coffee")
+        await result(client)
+        await client.command(2, "beeper.toggle", device="nobody")
+        await result(client)
+    assert world.pending.noted == []
+
+
+async def test_note_stays_when_the_journal_could_not_be_written(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(world)
+    machine.go.clear()
+    async with world.client() as client:
+        await client.command(1, "beeper.toggle")
+        while not machine.done:
+            await asyncio.sleep(0)
+        world.journal.broken = True
+        machine.go.set()
+        assert (await result(client))["ok"] is True
+        assert len(world.pending.notes) == 1
+        await client.command(2, "beeper.toggle")
+        assert (await result(client))["ok"] is True
+    assert "is carried out without a note of it" in caplog.text
+
+
+async def test_note_that_cannot_be_forgotten_is_said(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    Machine(world)
+    world.recorder.subscribe(lambda _event: setattr(world.journal, "broken", True))
+    async with world.client() as client:
+        await client.command(1, "beeper.toggle")
+        assert (await result(client))["ok"] is True
+    assert "still noted as under way" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 
 from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import ManualClock
-from ridethrough.logic.derivation import Derived, View
+from ridethrough.logic.derivation import Derived, View, chain
 from ridethrough.site import Device, DeviceId, Quality, Site, Source
 
 UPS = DeviceId("ups")
@@ -111,3 +111,25 @@ def test_removed_device_is_not_derived_again(site: Site, clock: ManualClock) -> 
     site.remove(UPS)
     clock.tick(2.0)
     assert site.expire() is None
+
+
+def test_chained_derivations_see_what_those_before_gave_and_are_asked_again_when_the_first_wants_it() -> None:
+    def first(view: View, now: float) -> Derived:
+        assert not {"battery.charge", "ups.load"} & view.values.keys()
+        return Derived({"battery.charge": 40.0}, {"battery_low": False, "overload": True}, again=5.0)
+
+    def second(view: View, now: float) -> Derived:
+        assert view.values["battery.charge"] == 40.0
+        assert (set(view.active), set(view.known)) == ({"overload"}, {"battery_low", "overload"})
+        return Derived({"ups.load": 2.0}, again=3.0)
+
+    class Nothing:
+        values: dict[str, float] = {}
+        active: frozenset[str] = frozenset()
+        known: frozenset[str] = frozenset()
+
+    derived = chain(first, second, lambda view, now: Derived())(Nothing(), 0.0)
+    assert derived == Derived(
+        {"battery.charge": 40.0, "ups.load": 2.0}, {"battery_low": False, "overload": True}, again=3.0
+    )
+    assert chain()(Nothing(), 0.0) == Derived()
