@@ -241,6 +241,18 @@ async def test_what_is_wrong_is_told_with_its_field_and_nothing_is_written(
     assert not bridge.secrets.exists()
 
 
+async def test_a_message_of_a_megabyte_ends_its_conversation_and_nothing_else(admin: Person, bridge: House) -> None:
+    before = bridge.file.read_text()
+    async with bridge.person() as flood:
+        text = json.dumps({"id": "b", "link": "nut://h/u", "name": "x" * 1_000_000})
+        await flood.socket.send_str(
+            f'{{"type":"configure","id":1,"action":"put","arguments":{{"revision":"x","device":{text}}}}}'
+        )
+        assert await flood.close_code() is not None
+    assert (await admin.ask("list"))["ok"]
+    assert bridge.file.read_text() == before
+
+
 async def test_arguments_that_make_no_sense_are_told(admin: Person) -> None:
     for action, arguments in (
         ("schemes", {"more": 1}),
