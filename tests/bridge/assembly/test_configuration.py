@@ -466,6 +466,14 @@ async def test_only_so_many_tests_run_at_once(admin: Person, bridge: House) -> N
 # Reading the file again
 
 
+async def test_a_device_that_only_the_file_knows_yet_can_be_removed_from_it(admin: Person, bridge: House) -> None:
+    text = bridge.file.read_text()
+    bridge.file.write_text(f"{text}  - id: b\n    link: nut://127.0.0.1/b\n")
+    assert [device["id"] for device in (await admin.data("list"))["devices"]] == ["a", "b"]
+    await admin.data("remove", id="b", revision=(await admin.data("list"))["revision"])
+    assert bridge.file.read_text() == text
+
+
 async def test_what_is_edited_by_hand_comes_into_force_on_demand(admin: Person, bridge: House, lines: Lines) -> None:
     await admin.until_value("a", "input.voltage", lambda value: value == 226.0)
     asked = lines[0].heard.count(b"I\r")
@@ -503,7 +511,8 @@ async def test_a_file_that_cannot_be_used_changes_nothing(
 ) -> None:
     await admin.until_value("a", "input.voltage", lambda value: value == 226.0)
     text = bridge.file.read_text()
-    for wrong in ("ups: [", text + "colour: red\n", text.replace("patience=0.3", "patience=99")):
+    no_line = "  - {id: b, link: 'nut://127.0.0.1/b', pipe: {port: /dev/ttyS9}}\n"
+    for wrong in ("ups: [", text + "colour: red\n", text.replace("patience=0.3", "patience=99"), text + no_line):
         caplog.clear()
         bridge.file.write_text(wrong)
         bridge.reread.set()
