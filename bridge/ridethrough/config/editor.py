@@ -6,6 +6,7 @@ Text in, text out. What comes out must still be checked as any file is: this loo
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 import re
@@ -67,6 +68,7 @@ def put(texts: Texts, draft: DeviceDraft) -> Edit:
         splices = list(_changed(layout, found.item, wanted))
     edit = keeper.finish(spliced(texts.config, splices))
     _verify(texts.config, edit.config, draft.key, wanted)
+    _compose.cache_clear()
     return edit
 
 
@@ -80,6 +82,7 @@ def remove(texts: Texts, key: str) -> Edit:
     splice = layout.drop(found.items.value, found.index, flow=bool(found.items.flow_style))
     edit = _Keeper(texts, root, key, found.item).finish(spliced(texts.config, [splice]))
     _verify(texts.config, edit.config, key, None)
+    _compose.cache_clear()
     return edit
 
 
@@ -94,7 +97,9 @@ class _Found:
     item: MappingNode
 
 
+@lru_cache(maxsize=8)
 def _compose(text: str) -> Node | None:
+    """Read the nodes of a text; of a long one that takes its time, and each edit looks at the same two often."""
     """Read the nodes."""
     file = Path("-")
     return compose(file, {file: text.encode()})

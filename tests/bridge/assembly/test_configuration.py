@@ -11,6 +11,7 @@ import pytest
 from ridethrough.catalogue import Role
 from ridethrough.config import load
 from ridethrough.links import LINKS, check_link
+from ridethrough.links.megatec import MegatecLink
 from tests.bridge.links.nut.standin import StandIn
 from tests.bridge.links.peers import SerialPeer, status
 
@@ -240,6 +241,18 @@ async def test_what_is_wrong_is_told_with_its_field_and_nothing_is_written(
     assert not bridge.secrets.exists()
 
 
+async def test_a_message_of_a_megabyte_ends_its_conversation_and_nothing_else(admin: Person, bridge: House) -> None:
+    before = bridge.file.read_text()
+    async with bridge.person() as flood:
+        text = json.dumps({"id": "b", "link": "nut://h/u", "name": "x" * 1_000_000})
+        await flood.socket.send_str(
+            f'{{"type":"configure","id":1,"action":"put","arguments":{{"revision":"x","device":{text}}}}}'
+        )
+        assert await flood.close_code() is not None
+    assert (await admin.ask("list"))["ok"]
+    assert bridge.file.read_text() == before
+
+
 async def test_arguments_that_make_no_sense_are_told(admin: Person) -> None:
     for action, arguments in (
         ("schemes", {"more": 1}),
@@ -319,6 +332,23 @@ async def test_a_symbolic_link_and_the_file_s_mode_stay(admin: Person, bridge: H
     assert stat.S_IMODE(real.stat().st_mode) == 0o604
 
 
+async def test_a_device_with_a_shared_line_keeps_to_links_that_have_one(admin: Person, bridge: House) -> None:
+    class Shared(MegatecLink):
+        def pipe(self, path: str, granted: frozenset[str]) -> None:
+            """As links with a line do."""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LINKS, "megatec", Shared)
+        text = bridge.file.read_text()
+        bridge.file.write_text(f"{text}    pipe:\n      port: /dev/ttyS9\n")
+        await admin.put(id="a", name="Shared")
+        revision = (await admin.data("list"))["revision"]
+        device = {"id": "a", "link": "nut://127.0.0.1/a"}
+        code, field, message = await admin.refusal("put", device=device, revision=revision)
+    assert (code, field) == ("invalid", "link")
+    assert "no serial line" in message
+
+
 # Testing
 
 
@@ -371,6 +401,35 @@ async def test_a_test_uses_the_stored_secret_unless_it_is_told_another(admin: Pe
     assert code == "unreachable" and message
 
 
+async def test_two_tests_of_a_device_that_does_not_answer_leave_it_running_once(admin: Person, lines: Lines) -> None:
+    lines[1].answers.clear()
+    await admin.put(id="b", link=megatec(lines[1]))
+    await admin.until_value("b", "link.state", lambda value: value == "never_connected")
+    numbers = {await admin.begin("test", device={"id": "b"}) for _ in range(2)}
+    while numbers:
+        said = await admin.receive()
+        if said["type"] == "configured":
+            numbers.remove(said["id"])
+            assert said["error"]["code"] == "unreachable"
+    lines[1].answers[b"Q1\r"] = status(source="200.0")
+    await admin.until_value("b", "input.voltage", lambda value: value == 200.0)
+    links = [task for task in asyncio.all_tasks() if task.get_name() == "The link of b"]
+    assert len(links) == 1
+
+
+async def test_a_link_that_fails_in_an_unforeseen_way_is_told(
+    admin: Person, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    device = {"id": "b", "link": megatec(lines[1])}
+    with monkeypatch.context() as patch:
+        patch.setattr(MegatecLink, "run", broken)
+        code, _, message = await admin.refusal("test", device=device)
+    assert (code, message) == ("unreachable", "The test failed inside the bridge; its log says more.")
+
+
 async def test_a_client_that_leaves_ends_its_test(bridge: House, lines: Lines) -> None:
     lines[1].answers.clear()
     async with bridge.person() as leaving:
@@ -407,6 +466,14 @@ async def test_only_so_many_tests_run_at_once(admin: Person, bridge: House) -> N
 # Reading the file again
 
 
+async def test_a_device_that_only_the_file_knows_yet_can_be_removed_from_it(admin: Person, bridge: House) -> None:
+    text = bridge.file.read_text()
+    bridge.file.write_text(f"{text}  - id: b\n    link: nut://127.0.0.1/b\n")
+    assert [device["id"] for device in (await admin.data("list"))["devices"]] == ["a", "b"]
+    await admin.data("remove", id="b", revision=(await admin.data("list"))["revision"])
+    assert bridge.file.read_text() == text
+
+
 async def test_what_is_edited_by_hand_comes_into_force_on_demand(admin: Person, bridge: House, lines: Lines) -> None:
     await admin.until_value("a", "input.voltage", lambda value: value == 226.0)
     asked = lines[0].heard.count(b"I\r")
@@ -427,12 +494,25 @@ async def test_what_is_edited_by_hand_comes_into_force_on_demand(admin: Person, 
             await asyncio.sleep(0.02)
 
 
+async def test_a_ups_that_turns_out_to_be_a_transfer_switch_is_one_after_reading_again(
+    admin: Person, bridge: House
+) -> None:
+    await admin.until_value("a", "input.voltage", lambda value: value == 226.0)
+    identity = admin.key("a")
+    bridge.file.write_text(bridge.file.read_text().replace("ups:\n", "transfer_switches:\n"))
+    bridge.reread.set()
+    async with asyncio.timeout(20):
+        while (await admin.subscribe()) and admin.devices.get(identity or "", {}).get("kind") != "transfer_switch":
+            await asyncio.sleep(0.02)
+
+
 async def test_a_file_that_cannot_be_used_changes_nothing(
     admin: Person, bridge: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     await admin.until_value("a", "input.voltage", lambda value: value == 226.0)
     text = bridge.file.read_text()
-    for wrong in ("ups: [", text + "colour: red\n", text.replace("patience=0.3", "patience=99")):
+    no_line = "  - {id: b, link: 'nut://127.0.0.1/b', pipe: {port: /dev/ttyS9}}\n"
+    for wrong in ("ups: [", text + "colour: red\n", text.replace("patience=0.3", "patience=99"), text + no_line):
         caplog.clear()
         bridge.file.write_text(wrong)
         bridge.reread.set()
