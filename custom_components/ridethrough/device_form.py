@@ -199,7 +199,7 @@ def settings_schema(kind: Kind, possibilities: Possibilities, *, new: bool) -> p
 
 def settings_values(device: ConfiguredDevice) -> dict[str, Any]:
     """Return what stands in the form of the settings."""
-    settings = dict(device.settings)
+    settings = {name: value for name, value in device.settings.items() if value is not None}
     battery = {name: settings.pop(name) for name in BATTERY_FIELDS if name in settings}
     values = settings | {CONF_NAME: device.name, CONF_ENABLED: device.enabled, CONF_ALLOW: list(device.allow)}
     return values | {CONF_ID: device.key, BATTERY: battery}
@@ -214,6 +214,8 @@ def take_settings(device: ConfiguredDevice, answers: Mapping[str, Any], taken: I
     for key in sorted(asked):
         if (value := given.get(key)) not in {None, ""}:
             settings[key] = _plain(value)
+        elif key in device.settings:
+            settings[key] = None
     key = device.key
     if device.device is None:
         key = str(given.get(CONF_ID) or "").strip() or free_key(name, taken)

@@ -145,7 +145,7 @@ def test_way_is_asked_where_both_are_possible() -> None:
 
 
 def test_settings_survive_their_form_and_what_it_does_not_ask_stays() -> None:
-    settings: dict[str, float | str] = {
+    settings: dict[str, float | str | None] = {
         "power": 3000,
         "hold_time": 7.5,
         "battery_installed": "2025-03-01",
@@ -160,7 +160,9 @@ def test_setting_that_is_emptied_is_no_longer_set() -> None:
     device = ConfiguredDevice("a", Kind.UPS, "A", "x:y", device="uuid", settings={"power": 3000, "load": 5})
     changed = take_settings(device, {"name": "B", "power": 1000.0, "battery": {}}, [])
     assert (changed.name, changed.key) == ("B", "a")
-    assert changed.settings == {"power": 1000}
+    assert changed.settings == {"power": 1000, "load": None}
+    assert "load" not in settings_values(changed)
+    assert take_settings(changed, {"name": "B", "battery": {}}, []).settings == {"power": None, "load": None}
 
 
 def test_id_is_made_of_the_name_and_free() -> None:
