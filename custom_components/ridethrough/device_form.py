@@ -41,6 +41,17 @@ WORDED: Final = frozenset(
 """Other options that have a name in our translations. What has none is shown under the bridge's own."""
 LONGEST_LIST: Final = 8
 """How many of the values that a test found are shown."""
+TELLING: Final = (
+    "ups.mode",
+    "battery.charge",
+    "battery.runtime",
+    "ups.load",
+    "input.voltage",
+    "output.voltage",
+    "battery.voltage",
+    "ups.temperature",
+)
+"""By which values a person recognises a device, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +271,9 @@ def error_field(scheme: Scheme, reach: Reach, field: str | None) -> str:
 
 def finding_placeholders(finding: Finding) -> dict[str, str]:
     """Tell what a test found, for a step's description."""
-    values = "\n".join(
-        f"- {value.name or value.key}: {_value(value.value)} {value.unit}".rstrip()
-        for value in finding.values[:LONGEST_LIST]
-    )
+    ranks = {key: rank for rank, key in enumerate(TELLING)}
+    best = sorted(finding.values, key=lambda value: ranks.get(value.key, len(ranks)))[:LONGEST_LIST]
+    values = "\n".join(f"- {value.name or value.key}: {_value(value.value)} {value.unit}".rstrip() for value in best)
     return {
         "manufacturer": finding.manufacturer or "–",
         "model": finding.model or "–",

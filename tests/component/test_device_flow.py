@@ -103,7 +103,7 @@ async def test_ups_on_a_serial_port_is_tried_and_added(
     assert flow["step_id"] == "found"
     assert flow["description_placeholders"] == {
         "manufacturer": "Acme", "model": "Model 3", "serial": "SERIAL-2", "firmware": "–", "count": "2",
-        "values": "- Battery charge: 97.5 %\n- Mode: line",
+        "values": "- Mode: line\n- Battery charge: 97.5 %",
     }  # fmt: skip
     flow = await choose(hass, flow, "settings")
     assert step(flow) == ("settings", {})
