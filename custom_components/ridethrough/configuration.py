@@ -84,8 +84,8 @@ class Possibilities:
         return next((scheme for scheme in self.schemes if scheme.scheme == name), None)
 
 
-type Settings = Mapping[str, float | str]
-"""power and load in VA, hold_time in minutes, recharge_time in hours, battery_too_old_after in months,
+type Settings = Mapping[str, float | str | None]
+"""None for one that is to be unset. power and load in VA, hold_time in minutes, recharge_time in hours, battery_too_old_after in months,
 battery_health_level in percent, system_shutdown_time in seconds, battery_installed as ISO date, model."""
 
 
@@ -107,8 +107,8 @@ class ConfiguredDevice:
     secrets: tuple[str, ...] = ()
     """Which of its secrets are set."""
 
-    def told(self, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Say it as the bridge wants to hear it; secrets that are not given stay as they are."""
+    def told(self, secrets: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+        """Say it as the bridge wants to hear it; what is not mentioned stays as it is, what is None goes."""
         said: dict[str, Any] = {
             "id": self.key,
             "kind": str(self.kind),

@@ -27,8 +27,8 @@ from .wire import MalformedMessage, Role
 
 ABORTS: Final = frozenset({"forbidden", "not_granted", "not_writable", "unknown_device"})
 """Codes after which it makes no sense to go on."""
-ERRORS: Final = frozenset({"invalid", "conflict", "busy", "unreachable", "offline", "no_answer"})
-"""Codes that can be put right in the form; what is in neither is `refused`."""
+ERRORS: Final = frozenset({"invalid", "taken", "conflict", "busy", "unreachable", "offline", "no_answer"})
+"""Codes that can be put right in the form, and `taken`, our own; what is in neither is `refused`."""
 PROVISIONAL: Final = "new-device"
 """What a device is called as long as it is only tried."""
 
@@ -46,7 +46,8 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
 
     def __init__(self) -> None:
         """Begin knowing nothing."""
-        self._secrets: dict[str, str] = {}
+        self._secrets: dict[str, str | None] = {}
+        """What was entered; None for what is to be forgotten."""
         self._finding: Finding | None = None
         self._failure: ConfigureFailed | None = None
         self._trial: Task[str] | None = None
@@ -60,6 +61,10 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
     def _new(self) -> bool:
         return self.source != SOURCE_RECONFIGURE
 
+    @property
+    def _taken(self) -> list[str]:
+        return [device.key for device in self._listing.devices]
+
     # Beginning
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -67,7 +72,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         if user_input is None:
             if (stopped := await self._begin()) is not None:
                 return stopped
-            self._device = ConfiguredDevice(PROVISIONAL, self._kind, "", "")
+            self._device = ConfiguredDevice(form.free_key(PROVISIONAL, self._taken), self._kind, "", "")
             self._address = LinkAddress("")
         return await self._protocol("user", user_input)
 
@@ -139,7 +144,8 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         self._scheme = scheme
         if self._address.scheme != scheme.scheme:
             self._address = LinkAddress(scheme.scheme)
-            self._secrets = {}
+            # What was for the old protocol is no business of the new one.
+            self._secrets = dict.fromkeys(self._device.secrets)
             self._reach = scheme.reach
         return await self.async_step_connection()
 
@@ -244,8 +250,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         values = form.settings_values(self._device)
         if user_input is not None:
             values = dict(user_input)
-            taken = [device.key for device in self._listing.devices]
-            self._device = form.take_settings(self._device, user_input, taken)
+            self._device = form.take_settings(self._device, user_input, self._taken)
             if (done := await self._save()) is not None:
                 return done
             if self._failure is not None and self._failure.field and not form.is_about_settings(self._failure.field):
@@ -266,6 +271,10 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
     async def _save(self) -> SubentryFlowResult | None:
         """Have the bridge write the device; None, with the failure kept, when that can be put right."""
         client = self._bridge.client
+        if self._new and self._device.key in self._taken:
+            # The bridge would take it for a change of that device.
+            self._failure = ConfigureFailed("taken", "", form.CONF_ID)
+            return None
         # While this goes on the mirror must not add what is about to be added here.
         async with self._bridge.subentries.lock:
             message = {"device": self._device.told(self._secrets), "revision": self._listing.revision}

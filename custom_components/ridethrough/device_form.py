@@ -41,6 +41,17 @@ WORDED: Final = frozenset(
 """Other options that have a name in our translations. What has none is shown under the bridge's own."""
 LONGEST_LIST: Final = 8
 """How many of the values that a test found are shown."""
+TELLING: Final = (
+    "ups.mode",
+    "battery.charge",
+    "battery.runtime",
+    "ups.load",
+    "input.voltage",
+    "output.voltage",
+    "battery.voltage",
+    "ups.temperature",
+)
+"""By which values a person recognises a device, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +210,7 @@ def settings_schema(kind: Kind, possibilities: Possibilities, *, new: bool) -> p
 
 def settings_values(device: ConfiguredDevice) -> dict[str, Any]:
     """Return what stands in the form of the settings."""
-    settings = dict(device.settings)
+    settings = {name: value for name, value in device.settings.items() if value is not None}
     battery = {name: settings.pop(name) for name in BATTERY_FIELDS if name in settings}
     values = settings | {CONF_NAME: device.name, CONF_ENABLED: device.enabled, CONF_ALLOW: list(device.allow)}
     return values | {CONF_ID: device.key, BATTERY: battery}
@@ -214,6 +225,8 @@ def take_settings(device: ConfiguredDevice, answers: Mapping[str, Any], taken: I
     for key in sorted(asked):
         if (value := given.get(key)) not in {None, ""}:
             settings[key] = _plain(value)
+        elif key in device.settings:
+            settings[key] = None
     key = device.key
     if device.device is None:
         key = str(given.get(CONF_ID) or "").strip() or free_key(name, taken)
@@ -258,10 +271,9 @@ def error_field(scheme: Scheme, reach: Reach, field: str | None) -> str:
 
 def finding_placeholders(finding: Finding) -> dict[str, str]:
     """Tell what a test found, for a step's description."""
-    values = "\n".join(
-        f"- {value.name or value.key}: {_value(value.value)} {value.unit}".rstrip()
-        for value in finding.values[:LONGEST_LIST]
-    )
+    ranks = {key: rank for rank, key in enumerate(TELLING)}
+    best = sorted(finding.values, key=lambda value: ranks.get(value.key, len(ranks)))[:LONGEST_LIST]
+    values = "\n".join(f"- {value.name or value.key}: {_value(value.value)} {value.unit}".rstrip() for value in best)
     return {
         "manufacturer": finding.manufacturer or "–",
         "model": finding.model or "–",

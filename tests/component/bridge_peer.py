@@ -288,6 +288,8 @@ class BridgePeer:
 
     async def _configure(self, connection: Connection, message: Message) -> None:
         action, arguments = message["action"], message["arguments"]
+        if self.lawful and (checked := contract_of(f"{action.title()}Arguments")) is not None:
+            checked.validate(arguments)
         needed = {"schemes": ("engineer", "admin"), "list": ("engineer", "admin")}.get(action, ("admin",))
         if action in self.obstacles:
             error = self.obstacles[action]
@@ -419,12 +421,21 @@ FOUND: Message = {
     "conditions": [{"device": "", "key": "on_battery", "active": False}],
     "commands": [],
     "complete": True,
+    "running": False,
 }
 
 
 @cache
 def _is_in_contract(message_type: str) -> bool:
     return f'"const": "{message_type}"' in SCHEMA.read_text(encoding="utf-8")
+
+
+@cache
+def contract_of(name: str) -> Draft202012Validator | None:
+    """Read a part of the contract's schema, where it has one."""
+    if not SCHEMA.exists() or name not in (definitions := json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]):
+        return None
+    return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": definitions})
 
 
 @cache

@@ -11,6 +11,7 @@ from custom_components.ridethrough.configuration import ConfiguredDevice, Kind, 
 from custom_components.ridethrough.device_form import (
     connection_values,
     error_field,
+    finding_placeholders,
     free_key,
     reach_of,
     settings_values,
@@ -145,7 +146,7 @@ def test_way_is_asked_where_both_are_possible() -> None:
 
 
 def test_settings_survive_their_form_and_what_it_does_not_ask_stays() -> None:
-    settings: dict[str, float | str] = {
+    settings: dict[str, float | str | None] = {
         "power": 3000,
         "hold_time": 7.5,
         "battery_installed": "2025-03-01",
@@ -160,7 +161,9 @@ def test_setting_that_is_emptied_is_no_longer_set() -> None:
     device = ConfiguredDevice("a", Kind.UPS, "A", "x:y", device="uuid", settings={"power": 3000, "load": 5})
     changed = take_settings(device, {"name": "B", "power": 1000.0, "battery": {}}, [])
     assert (changed.name, changed.key) == ("B", "a")
-    assert changed.settings == {"power": 1000}
+    assert changed.settings == {"power": 1000, "load": None}
+    assert "load" not in settings_values(changed)
+    assert take_settings(changed, {"name": "B", "battery": {}}, []).settings == {"power": None, "load": None}
 
 
 def test_id_is_made_of_the_name_and_free() -> None:
@@ -186,3 +189,35 @@ def test_id_is_made_of_the_name_and_free() -> None:
 )
 def test_error_is_shown_where_it_was_entered(name: str, reach: Reach, field: str | None, shown: str) -> None:
     assert error_field(scheme(name), reach, field) == shown
+
+
+def test_defaults_that_are_no_texts_are_written_as_in_a_link() -> None:
+    option = SCHEMES["schemes"][0]["options"][0]
+    options = [option | {"default": default} for default in (True, False, 2.5, 3.0, 7)]
+    raw = {"schemes": [SCHEMES["schemes"][0] | {"options": options}], "groups": {}}
+    (known,) = configuration.possibilities(raw).schemes
+    assert [item.default for item in known.options] == ["yes", "no", "2.5", "3", "7"]
+
+
+@pytest.mark.parametrize(
+    ("parser", "raw"),
+    [
+        (configuration.possibilities, SCHEMES | {"ports": [7]}),
+        (configuration.possibilities, SCHEMES | {"groups": {"ups": "test"}}),
+        (configuration.possibilities, SCHEMES | {"schemes": [SCHEMES["schemes"][0] | {"port": "22"}]}),
+        (configuration.finding, FOUND | {"values": ["97 %"]}),
+        (configuration.finding, FOUND | {"values": [FOUND["values"][0] | {"value": [97]}]}),
+        (configuration.listing, {"revision": "a", "devices": [in_file("a", "b", device=7)]}),
+    ],
+)
+def test_what_breaks_the_contract_is_malformed(parser: Callable[[Any], object], raw: Any) -> None:
+    with pytest.raises(MalformedMessage):
+        parser(raw)
+
+
+def test_truth_that_a_test_found_is_shown_as_a_sign() -> None:
+    row = FOUND["values"][0] | {"key": "a", "name": "", "unit": ""}
+    found = configuration.finding(
+        FOUND | {"values": [row | {"value": True}, row | {"value": False}, row | {"value": None}]}
+    )
+    assert finding_placeholders(found)["values"] == "- a: ✓\n- a: ✗"

@@ -103,7 +103,7 @@ async def test_ups_on_a_serial_port_is_tried_and_added(
     assert flow["step_id"] == "found"
     assert flow["description_placeholders"] == {
         "manufacturer": "Acme", "model": "Model 3", "serial": "SERIAL-2", "firmware": "–", "count": "2",
-        "values": "- Battery charge: 97.5 %\n- Mode: line",
+        "values": "- Mode: line\n- Battery charge: 97.5 %",
     }  # fmt: skip
     flow = await choose(hass, flow, "settings")
     assert step(flow) == ("settings", {})
@@ -312,6 +312,18 @@ async def test_error_in_saving_is_told_and_can_be_put_right(
     assert (await answer(hass, flow, NAMED))["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_id_of_another_device_is_not_taken_over(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    flow = await to_settings(hass, loaded)
+    flow = await answer(hass, flow, NAMED | {"id": "rack-ups"})
+    assert step(flow) == ("settings", {"id": "taken"})
+    assert asked(bridge, "put") == []
+    # Left empty, the id is made of the name, and free.
+    assert (await answer(hass, flow, {"name": "Rack UPS", "battery": {}}))["type"] is FlowResultType.CREATE_ENTRY
+    assert set(bridge.configured) == {"rack-ups", "rack-ups-2"}
+
+
 async def test_link_that_is_only_found_wrong_in_saving_leads_back_to_the_connection(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:
@@ -422,7 +434,7 @@ async def test_name_and_ratings_are_changed_and_the_rest_stays(
     done = await answer(hass, flow, {"name": "Big UPS", "enabled": True, "allow": ["test", "beeper"], "battery": {}})
     assert stopped(done) == "reconfigure_successful"
     (put,) = asked(bridge, "put")
-    wanted = in_file("rack-ups", UPS_ID, name="Big UPS", settings={}, allow=["test", "beeper"])
+    wanted = in_file("rack-ups", UPS_ID, name="Big UPS", settings={"power": None}, allow=["test", "beeper"])
     assert put["device"] == {key: value for key, value in wanted.items() if key != "secrets"}
     assert (only(loaded).title, only(loaded).subentry_id) == ("Big UPS", before)
     assert bridge.attempts == 1
@@ -444,14 +456,19 @@ async def test_connection_is_changed_and_a_secret_left_empty_is_kept(
     assert only(loaded).data["link"] == "nut://nas2/ups1"
 
 
-async def test_protocol_is_changed(hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry) -> None:
+async def test_protocol_is_changed_and_the_secrets_of_the_old_one_are_forgotten(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    bridge.configured["rack-ups"]["secrets"] = ["community", "password"]
     flow = await choose(hass, await change(hass, loaded), "protocol")
     assert step(flow) == ("protocol", None)
     assert suggested(flow) == {"protocol": "megatec"}
     flow = await answer(hass, flow, {"protocol": "nut"})
     assert step(flow) == ("host", {})
-    flow = await answer(hass, flow, {"host": "nas", "advanced": {}})
-    assert asked(bridge, "test")[0]["device"]["link"] == "nut://nas"
+    flow = await answer(hass, flow, {"host": "nas", "password": "new", "advanced": {}})
+    (tested,) = asked(bridge, "test")
+    assert tested["device"]["link"] == "nut://nas"
+    assert tested["device"]["secrets"] == {"community": None, "password": "new"}
 
 
 async def test_protocol_that_the_bridge_no_longer_speaks_is_replaced(

@@ -339,3 +339,17 @@ async def test_removed_entry_takes_its_explanations_along(
     assert issues(hass) == []
     assert asked(bridge, "remove") != []
     assert bridge.configured
+
+
+async def test_connection_that_breaks_during_the_first_comparison_costs_only_the_subentries(
+    hass: HomeAssistant, bridge: BridgePeer, entry: MockConfigEntry
+) -> None:
+    bridge.obstacles["list"] = None
+    setup = hass.async_create_task(hass.config_entries.async_setup(entry.entry_id))
+    await bridge.until(listed(bridge, 1))
+    bridge.obstacles.clear()
+    bridge.cut()
+    assert await setup
+    await until(hass, shows(hass, CHARGE, "97.6"))
+    await until(hass, lambda: entry.subentries)
+    assert owner(hass, CHARGE) in {(None, None), (subentry(entry).subentry_id,) * 2}
