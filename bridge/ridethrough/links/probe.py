@@ -180,7 +180,9 @@ def _raw_row(raw: RawValue, sheet: Sheet, catalogue: Catalogue) -> ProbeRow:
     if raw.key is None:
         return ProbeRow(part.device, raw.name, raw.text, raw.unit, "not catalogued", "", raw.text)
     value = part.points.get(raw.key)
-    quality = "good" if value is not None else "malformed" if raw.text.strip() else "unsupported"
+    # A link that posts None knows what the text means: that there is no value.
+    unsupported = raw.key in part.points or not raw.text.strip()
+    quality = "good" if value is not None else "unsupported" if unsupported else "malformed"
     return ProbeRow(part.device, raw.name, value, raw.unit, quality, _name(catalogue, part.kind, raw.key), raw.text)
 
 

@@ -8,8 +8,9 @@ from .base import Credentials, Link, LinkUrl
 from .context import LinkContext
 from .megatec import MegatecLink
 from .nut import NutLink
+from .snmp import SnmpLink
 
-LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink)}
+LINKS: Mapping[str, type[Link]] = {kind.scheme: kind for kind in (MegatecLink, NutLink, SnmpLink)}
 
 
 def open_link(url: str, credentials: Credentials, context: LinkContext) -> Link:

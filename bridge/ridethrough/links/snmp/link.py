@@ -1,0 +1,111 @@
+"""The link to a UPS with an SNMP card."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl, RawValue, Reach, Report, Secret
+from ridethrough.links.context import LinkContext
+from ridethrough.links.option import Option
+from ridethrough.site import CommandError, CommandResult, Value
+
+from .agent import Agent, SilentError, UnwelcomeError, resolve
+from .diagnosis import explain
+from .options import OPTIONS, PORT, understand
+from .session import SLOW, UNANSWERED, Memory, Session
+
+ATTEMPTS = 3
+"""Times that an agent is called before it counts as silent: the first packet to a machine is often lost."""
+
+
+class SnmpLink(Link):
+    """Polls an SNMP card and gives it commands; `snmp://host:161?version=3&auth=sha&privacy=aes`."""
+
+    scheme: ClassVar[str] = "snmp"
+    title: ClassVar[str] = "SNMP (RFC 1628 and makers' MIBs)"
+    example: ClassVar[str] = "snmp://192.0.2.10"
+    reach: ClassVar[Reach] = Reach.HOST
+    port: ClassVar[int | None] = PORT
+    options: ClassVar[tuple[Option, ...]] = OPTIONS
+    secrets: ClassVar[tuple[Secret, ...]] = (
+        Secret.COMMUNITY,
+        Secret.USERNAME,
+        Secret.PASSWORD,
+        Secret.PRIVACY_PASSWORD,
+    )
+
+    def __init__(self, url: LinkUrl, credentials: Credentials, context: LinkContext) -> None:
+        """See `Link` and `options.understand`."""
+        self._options = understand(url, credentials, self.example)
+        self._context = context
+        self._memory = Memory()
+        self._session: Session | None = None
+        self._news = asyncio.Event()
+        self.deadline = UNANSWERED * (self._options.poll + self._options.timeout)
+        self.slow_deadline = UNANSWERED * SLOW + self._options.poll
+
+    async def run(self, report: Report) -> None:
+        """Connect and poll until the agent is lost (LinkError)."""
+        options = self._options
+        if options.user is not None and not options.user.name:
+            raise LinkError(f"{options} is to be asked by SNMPv3, and that needs a user: username: is missing.")
+        address = await resolve(options)
+        traps = self._context.traps
+        forget: Callable[[], None] | None = None if traps is None else traps.subscribe(address, self._news.set)
+        try:
+            agent = Agent(address, options, self._memory.endurance)
+            session = Session(agent, address, options, self._memory, self._context.clock, report, self._wait)
+            await self._begin(agent, address, report)
+            self._session = session
+            await session.run()
+        finally:
+            if forget is not None:
+                forget()
+            if self._session is not None:
+                self._session.over = True
+
+    async def _begin(self, agent: Agent, address: str, report: Report) -> None:
+        """Get a first answer. Raises LinkError with what is likely to be wrong."""
+        for attempt in range(ATTEMPTS):
+            try:
+                await agent.open()
+                await agent.greet()
+            except SilentError:
+                report.count("timeouts")
+                if attempt == ATTEMPTS - 1:
+                    raise LinkError(await explain(address, self._options)) from None
+            except UnwelcomeError:
+                report.count("refused")
+                raise LinkError(await explain(address, self._options)) from None
+            else:
+                return
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep until the next poll, or until a trap says that there is something new."""
+        sleeping = asyncio.ensure_future(self._context.clock.sleep(seconds))
+        woken = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait((sleeping, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            woken.cancel()
+        self._news.clear()
+
+    async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None = None) -> CommandResult:
+        """Write what the command takes; confirmed when the UPS shows that it does it. Raises CommandError."""
+        if self._session is None or self._session.over:
+            raise CommandError("offline", f"There is no connection to {self._options} at the moment.")
+        result = await self._session.perform(command, arguments, child)
+        self._news.set()
+        return result
+
+    def remember(self, raised: frozenset[str]) -> None:
+        """Take for seen what was raised before the bridge was restarted: an alarm may have gone meanwhile."""
+        self._memory.alarms.remember(raised)
+
+    def raw(self) -> tuple[RawValue, ...]:
+        """Give every object of the last poll under the name its MIB has for it."""
+        return () if self._session is None else self._session.raw()
+
+
+__all__ = ["SnmpLink"]
