@@ -102,6 +102,7 @@ class Session:
         unanswered = 0
         first = True
         while True:
+            begun = self._clock.monotonic()
             try:
                 await self._poll()
                 unanswered = 0
@@ -122,6 +123,8 @@ class Session:
                     raise LinkError(
                         f"{self._options} has stopped answering ({unanswered} polls without an answer)."
                     ) from None
+                # A machine whose agent is being restarted refuses at once; it has as long as one that is silent.
+                await self._clock.sleep(begun + self._options.timeout - self._clock.monotonic())
                 continue
             except GarbledError:
                 unanswered += 1
