@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ridethrough.links.snmp import session as session_module
+from ridethrough.links.snmp import control
 from ridethrough.site import CommandError
 from tests.peers.snmpagent import (
     AUTHORIZATION_ERROR,
@@ -30,8 +30,8 @@ QUICK = Datum(6, bytes([0x2B, 6, 1, 2, 1, 0x21, 1, 7, 7, 4]))
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a UPS half a second to show what it does."""
-    monkeypatch.setattr(session_module, "CONFIRMATION", 0.5)
-    monkeypatch.setattr(session_module, "CONFIRMATION_INTERVAL", 0.05)
+    monkeypatch.setattr(control, "CONFIRMATION", 0.5)
+    monkeypatch.setattr(control, "CONFIRMATION_INTERVAL", 0.05)
 
 
 async def test_only_what_the_agent_has_is_offered() -> None:

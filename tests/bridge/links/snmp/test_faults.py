@@ -244,19 +244,19 @@ async def test_alarm_table_becomes_conditions_and_ends_them() -> None:
     async with ups() as agent, running(agent) as connection:
         await connection.until_statuses(2)
         conditions = connection.sheet.conditions
-        assert conditions["overload"] is False
+        assert not conditions["overload"]
         agent.put(f"{U}.6.1.0", Datum.integer(4))
         for row, number in enumerate((8, 125, 141, 177), 1):
             agent.put(f"{U}.6.2.1.2.{row}", alarm(number))
         await connection.until(lambda: conditions.get("overload") is True)
-        assert conditions["user_alarm.1"] is True
-        assert conditions["battery_weak"] is True
         sensor = connection.sheet.children["sensor", "1"]
-        assert sensor.conditions["value_low"] is True
+        assert conditions["user_alarm.1"]
+        assert conditions["battery_weak"]
+        assert sensor.conditions["value_low"]
         agent.put(f"{U}.6.1.0", Datum.integer(0))
         await connection.until(lambda: conditions["overload"] is False)
-        assert conditions["user_alarm.1"] is False
-        assert sensor.conditions["value_low"] is False
+        assert not conditions["user_alarm.1"]
+        assert not sensor.conditions["value_low"]
         assert connection.sheet.points["alarms.present"] == 0
 
 
