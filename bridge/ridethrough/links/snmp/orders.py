@@ -29,6 +29,10 @@ REFUSED: Mapping[str, str] = {
 }
 
 
+class RefusedError(CommandError):
+    """The agent has said no, or nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to write, and what to look at afterwards."""
@@ -89,17 +93,17 @@ def holds(number: float, wanted: str) -> bool:
     return False
 
 
-def refusal(written: Written, order: Order, agent: str, who: str, names: Mapping[str, str]) -> CommandError:
+def refusal(written: Written, order: Order, agent: str, who: str, names: Mapping[str, str]) -> RefusedError:
     """Make an error of the bridge of what a SET was answered with."""
     if written.status == "silent":
-        return CommandError(
+        return RefusedError(
             "no_answer", f"{agent} does not answer when {who} writes; agents are silent where that is not permitted."
         )
     wrong = order.writes[written.at - 1] if 0 < written.at <= len(order.writes) else order.writes[-1]
     name = names.get(wrong.oid, wrong.oid)
     sentence = REFUSED.get(written.status, REFUSED["genErr"])
     code = "bad_argument" if "does not accept" in sentence else "refused"
-    return CommandError(
+    return RefusedError(
         code, sentence.format(agent=agent, who=who, name=name, value=wrong.value, status=written.status)
     )
 
@@ -125,4 +129,4 @@ def _pattern(oid: str) -> re.Pattern[str]:
     return re.compile(r"\d+".join(re.escape(part) for part in _ARGUMENT.sub("\0", oid).split("\0")))
 
 
-__all__ = ["Order", "Orders", "holds", "refusal"]
+__all__ = ["Order", "Orders", "RefusedError", "holds", "refusal"]
