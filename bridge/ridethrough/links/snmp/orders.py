@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 import re
 
 from ridethrough.maps.objects import Mib, OrderRow
@@ -67,7 +68,14 @@ class Orders:
         raise CommandError("unknown_command", f"This card has no object to give {command} with.")
 
     def _possible(self, row: OrderRow) -> bool:
-        return all(any(_pattern(oid).fullmatch(known) for known in self._oids) for oid, _ in row.writes)
+        return all(oid in self._oids or self._matches(oid) for oid, _ in row.writes)
+
+    def _matches(self, oid: str) -> bool:
+        """Tell whether the agent has an object that an OID with an argument in it may mean."""
+        if "{" not in oid:
+            return False
+        pattern = _pattern(oid)
+        return any(pattern.fullmatch(known) for known in self._oids)
 
     def _filled(self, row: OrderRow, arguments: Mapping[str, Value]) -> Order:
         writes = []
@@ -125,6 +133,7 @@ def _fill(text: str, arguments: Mapping[str, Value]) -> str:
     return _ARGUMENT.sub(value, text)
 
 
+@cache
 def _pattern(oid: str) -> re.Pattern[str]:
     return re.compile(r"\d+".join(re.escape(part) for part in _ARGUMENT.sub("\0", oid).split("\0")))
 
