@@ -200,9 +200,13 @@ class Snmpd:
 
     async def kill(self) -> None:
         """End at once, as a card that loses its power; what it remembers of v3 stays."""
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """End at once, where no loop runs."""
         if self._process is not None:
             self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+            self._process.wait()
             self._process = None
 
     async def restart(self, *, engine: str | None = None) -> None:

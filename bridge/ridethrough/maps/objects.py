@@ -88,11 +88,18 @@ class Mib:
     base: str
     agents: tuple[str, ...]
     """What the sysObjectIDs of agents that may have it begin with; `*` for all."""
+    descr: re.Pattern[str] | None
+    """Found in the sysDescr of other agents that may have it."""
     rows: tuple[ObjectRow, ...]
     alarms: str | None
     """The column of the alarm table that names each alarm, None if there is no such table."""
     alarm_count: str | None
-    """The scalar that counts the alarms."""
+    """The scalar that counts the alarms, with its instance."""
+
+    def fits(self, agent: str, descr: str) -> bool:
+        """Tell whether an agent with this sysObjectID and sysDescr may have it."""
+        known = any(prefix == "*" or under(agent, prefix) for prefix in self.agents)
+        return known or (self.descr is not None and self.descr.search(descr) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ def _mib(table: Mapping[str, object]) -> Mib:
         str(table["title"]),
         base,
         tuple(str(agent) for agent in agents),
+        re.compile(str(table["descr"]), re.IGNORECASE) if "descr" in table else None,
         rows,
         None if alarms is None else f"{base}.{alarms}",
         None if count is None else f"{base}.{count}",

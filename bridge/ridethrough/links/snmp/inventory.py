@@ -50,11 +50,13 @@ class Inventory:
         return frozenset(_regular(instance) for instance in self.instances)
 
 
-async def take_inventory(agent: Agent, mibs: Sequence[Mib]) -> Inventory:
-    """Ask an agent for every object of these MIBs. Raises LinkError when it falls silent."""
+async def take_inventory(agent: Agent, mibs: Sequence[Mib], *, thoroughly: bool = True) -> Inventory:
+    """Ask an agent for every object of these MIBs. Raises LinkError when it falls silent.
+
+    An agent that cannot say what comes next may still have what it is asked for: so it is, if `thoroughly`.
+    """
     there = [mib for mib in mibs if await agent.begins(mib.base)]
-    # An agent that cannot say what comes next may still have what it is asked for.
-    return await _take(agent, there or mibs)
+    return await _take(agent, there or (mibs if thoroughly else ()))
 
 
 async def _take(agent: Agent, mibs: Sequence[Mib]) -> Inventory:
@@ -110,11 +112,11 @@ def _regular(instance: Instance) -> str:
     return f"{instance.oid}.{instance.row.index}" if instance.oid == instance.row.oid else instance.oid
 
 
-def candidates(mibs: Sequence[Mib], agent: str, wanted: str | None) -> tuple[Mib, ...]:
-    """Choose the MIBs that an agent with this sysObjectID may have, or the one that is wanted."""
+def candidates(mibs: Sequence[Mib], agent: str, descr: str, wanted: str | None) -> tuple[Mib, ...]:
+    """Choose the MIBs that an agent with this sysObjectID and sysDescr may have, or the one that is wanted."""
     if wanted is not None:
         return tuple(mib for mib in mibs if mib.name == wanted)
-    return tuple(mib for mib in mibs if any(known == "*" or under(agent, known) for known in mib.agents))
+    return tuple(mib for mib in mibs if mib.fits(agent, descr))
 
 
 def oid_map(instances: Iterable[Instance]) -> Mapping[str, str]:

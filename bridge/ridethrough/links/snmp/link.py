@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl, RawValue, Reach, Report, Secret
 from ridethrough.links.context import LinkContext
@@ -16,6 +17,13 @@ from .session import SLOW, UNANSWERED, Memory, Session
 
 ATTEMPTS = 3
 """Times that an agent is called before it counts as silent: the first packet to a machine is often lost."""
+
+STARTS = 80.0
+"""Links that may begin in a second: to learn what a card has takes some milliseconds of the loop's time.
+
+A thousand that began at once would keep the loop so busy that answers in time came too late.
+"""
+_NEXT_START: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
 
 class SnmpLink(Link):
@@ -49,6 +57,7 @@ class SnmpLink(Link):
         options = self._options
         if options.user is not None and not options.user.name:
             raise LinkError(f"{options} is to be asked by SNMPv3, and that needs a user: username: is missing.")
+        await _turn()
         address = await resolve(options)
         traps = self._context.traps
         forget: Callable[[], None] | None = None if traps is None else traps.subscribe(address, self._news.set)
@@ -106,6 +115,15 @@ class SnmpLink(Link):
     def raw(self) -> tuple[RawValue, ...]:
         """Give every object of the last poll under the name its MIB has for it."""
         return () if self._session is None else self._session.raw()
+
+
+async def _turn() -> None:
+    """Wait until a further link may begin."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    due = max(now, _NEXT_START.get(loop, now))
+    _NEXT_START[loop] = due + 1.0 / STARTS
+    await asyncio.sleep(due - now)
 
 
 __all__ = ["SnmpLink"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 import re
 
 from ridethrough.maps.objects import Mib, OrderRow
@@ -27,6 +28,10 @@ REFUSED: Mapping[str, str] = {
     "resourceUnavailable": "{agent} cannot do it at the moment (it said {status}).",
     "genErr": "{agent} did not do it (it said {status}).",
 }
+
+
+class RefusedError(CommandError):
+    """The agent has said no, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,14 @@ class Orders:
         raise CommandError("unknown_command", f"This card has no object to give {command} with.")
 
     def _possible(self, row: OrderRow) -> bool:
-        return all(any(_pattern(oid).fullmatch(known) for known in self._oids) for oid, _ in row.writes)
+        return all(oid in self._oids or self._matches(oid) for oid, _ in row.writes)
+
+    def _matches(self, oid: str) -> bool:
+        """Tell whether the agent has an object that an OID with an argument in it may mean."""
+        if "{" not in oid:
+            return False
+        pattern = _pattern(oid)
+        return any(pattern.fullmatch(known) for known in self._oids)
 
     def _filled(self, row: OrderRow, arguments: Mapping[str, Value]) -> Order:
         writes = []
@@ -89,17 +101,17 @@ def holds(number: float, wanted: str) -> bool:
     return False
 
 
-def refusal(written: Written, order: Order, agent: str, who: str, names: Mapping[str, str]) -> CommandError:
+def refusal(written: Written, order: Order, agent: str, who: str, names: Mapping[str, str]) -> RefusedError:
     """Make an error of the bridge of what a SET was answered with."""
     if written.status == "silent":
-        return CommandError(
+        return RefusedError(
             "no_answer", f"{agent} does not answer when {who} writes; agents are silent where that is not permitted."
         )
     wrong = order.writes[written.at - 1] if 0 < written.at <= len(order.writes) else order.writes[-1]
     name = names.get(wrong.oid, wrong.oid)
     sentence = REFUSED.get(written.status, REFUSED["genErr"])
     code = "bad_argument" if "does not accept" in sentence else "refused"
-    return CommandError(
+    return RefusedError(
         code, sentence.format(agent=agent, who=who, name=name, value=wrong.value, status=written.status)
     )
 
@@ -121,8 +133,9 @@ def _fill(text: str, arguments: Mapping[str, Value]) -> str:
     return _ARGUMENT.sub(value, text)
 
 
+@cache
 def _pattern(oid: str) -> re.Pattern[str]:
     return re.compile(r"\d+".join(re.escape(part) for part in _ARGUMENT.sub("\0", oid).split("\0")))
 
 
-__all__ = ["Order", "Orders", "holds", "refusal"]
+__all__ = ["Order", "Orders", "RefusedError", "holds", "refusal"]

@@ -16,10 +16,10 @@ type Readings = Mapping[str, Reading]
 
 
 def side(row: ObjectRow) -> str:
-    """Tell which part of the UPS a line belongs to: `input`, `output`, `input.bypass`, `input.2`, and so on."""
+    """Tell which part of which device a line belongs to: `input`, `output`, `input.bypass`, `transfer_switch/output`."""
     if row.line_key is None:
         return ""
-    return row.line_key.partition(".{line}")[0]
+    return _of(row) + row.line_key.partition(".{line}")[0]
 
 
 class Phases:
@@ -38,8 +38,9 @@ class Phases:
             reading = readings.get(instance.oid)
             if reading is None or reading.value is None:
                 continue
-            if instance.row.key in COUNTS and reading.number and instance.row.child is None:
-                told.setdefault((instance.row.mib, instance.row.key.removesuffix(".phases")), int(reading.number))
+            if instance.row.key in COUNTS and reading.number:
+                part = _of(instance.row) + instance.row.key.removesuffix(".phases")
+                told.setdefault((instance.row.mib, part), int(reading.number))
             if instance.line is not None and side(instance.row):
                 place = (instance.row.mib, side(instance.row))
                 rows.setdefault(place, set()).add(instance.line)
@@ -91,5 +92,10 @@ TOTALS = (
     ("ups.load", "output.{line}.power.percent", True),
     ("input.realpower", "input.{line}.realpower", False),
 )
+
+
+def _of(row: ObjectRow) -> str:
+    return "" if row.child is None else f"{row.child.kind}/"
+
 
 __all__ = ["COUNTS", "Phases", "side", "totals"]

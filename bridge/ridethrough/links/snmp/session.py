@@ -8,17 +8,17 @@ import random
 from ridethrough.clock import Clock
 from ridethrough.links.base import Conditions, Identity, LinkError, RawValue, Report
 from ridethrough.maps.objects import Child, load_mibs, load_orders, load_quirks, makers, under
-from ridethrough.site import CommandError, CommandResult, Value
+from ridethrough.site import CommandResult, Value
 
 from .agent import SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, Agent, Endurance, GarbledError, SilentError
 from .alarms import Alarms
+from .control import Control
 from .doubts import Doubts
 from .inventory import Instance, Inventory, candidates, oid_map, take_inventory
 from .options import SnmpOptions
-from .orders import Order, Orders, holds, refusal
+from .orders import Orders, RefusedError
 from .phases import COUNTS, Phases, totals
 from .values import NOTHING, Converter, Raw, Reading, clean, number_of, shown
-from .writing import Write, Written, write
 
 SLOW = 60.0
 """Seconds between two looks at identification, ratings and sensors."""
@@ -28,12 +28,6 @@ UNANSWERED = 3
 """Polls without an answer after which the agent counts as lost."""
 JITTER = 0.1
 """Share of the poll interval that it varies by, so that a thousand cards do not poll in step."""
-CONFIRMATION = 5.0
-"""Seconds within which a UPS must show that it does what it was told, to be called confirmed."""
-CONFIRMATION_INTERVAL = 0.5
-"""Seconds between two looks at that."""
-LOCK_TRIES = 3
-"""Attempts at a test-and-increment lock that others want too."""
 STAMP_STEP = 2.0
 """Seconds by which a stamp may move that was worked out of two clocks."""
 
@@ -67,10 +61,10 @@ class Session:
     ) -> None:
         """`wait` sleeps for some seconds, or until a trap has come."""
         self._agent = agent
-        self._address = address
         self._options = options
         self._memory = memory
         self._clock = clock
+        self._control = Control(agent, address, options, clock)
         self._report = report
         self._wait = wait
         self._descr = ""
@@ -102,6 +96,7 @@ class Session:
         unanswered = 0
         first = True
         while True:
+            begun = self._clock.monotonic()
             try:
                 await self._poll()
                 unanswered = 0
@@ -122,6 +117,8 @@ class Session:
                     raise LinkError(
                         f"{self._options} has stopped answering ({unanswered} polls without an answer)."
                     ) from None
+                # A machine whose agent is being restarted refuses at once; it has as long as one that is silent.
+                await self._clock.sleep(begun + self._options.timeout - self._clock.monotonic())
                 continue
             except GarbledError:
                 unanswered += 1
@@ -154,10 +151,11 @@ class Session:
             )
 
     async def _discover(self) -> None:
-        mibs = candidates(load_mibs(), self._object_id, self._options.mib)
+        mibs = candidates(load_mibs(), self._object_id, self._descr, self._options.mib)
         self._inventory = await take_inventory(self._agent, mibs)
         if not self._inventory.instances and self._options.mib is None:
-            self._inventory = await take_inventory(self._agent, [mib for mib in load_mibs() if mib not in mibs])
+            others = [mib for mib in load_mibs() if mib not in mibs]
+            self._inventory = await take_inventory(self._agent, others, thoroughly=False)
         oids = oid_map(self._inventory.instances)
         self._names = {instance.oid: instance.name for instance in self._inventory.instances}
         self._orders = Orders(load_orders(), self._inventory.mibs, oids)
@@ -387,56 +385,11 @@ class Session:
     async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None) -> CommandResult:
         """Write what the command takes, and look whether the UPS does it. Raises CommandError."""
         order = self._orders.order(command, arguments, child)
-        what = f"{self._options}"
-        if order.guard is None:
-            for at, one in enumerate(order.writes):
-                written = await write(self._address, self._options, [one])
-                self._check(Written(written.status, at + 1 if written.at else 0, written.why), order)
-        else:
-            self._check(await self._guarded(order.guard, order.writes), order)
-        if order.shown is None:
-            return CommandResult(
-                f"{what} has accepted {command}; it has no object that would show it.", confirmed=False
-            )
-        oid, wanted = order.shown
-        until = self._clock.monotonic() + CONFIRMATION
-        while True:
-            try:
-                number = number_of((await self._agent.get([oid])).get(oid))
-            except LinkError as error:
-                raise CommandError("no_answer", f"{command} was sent; then this happened: {error}") from error
-            if number is not None and holds(number, wanted):
-                return CommandResult(f"{what} has carried out {command}.")
-            if self._clock.monotonic() >= until:
-                break
-            await self._clock.sleep(CONFIRMATION_INTERVAL)
-        name = self._names.get(oid, oid)
-        told = "nothing" if number is None else f"{number:g}"
-        return CommandResult(
-            f"{what} has accepted {command}, but {name} does not show it after {CONFIRMATION:g} s (it says {told}).",
-            confirmed=False,
-        )
-
-    async def _guarded(self, guard: str, writes: tuple[Write, ...]) -> Written:
-        """Write together with a test-and-increment lock: nobody else may have begun a test meanwhile."""
-        written = Written("inconsistentValue")
-        for _ in range(LOCK_TRIES):
-            lock = number_of((await self._agent.get([guard])).get(guard))
-            if lock is None:
-                return await write(self._address, self._options, writes)
-            written = await write(self._address, self._options, [Write(guard, int(lock)), *writes])
-            written = Written(written.status, max(0, written.at - 1), written.why)
-            if written.status not in {"inconsistentValue", "badValue"} or written.at:
-                break
-        return written
-
-    def _check(self, written: Written, order: Order) -> None:
-        if written.status == "noError":
-            return
-        self._report.count("refused")
-        user = self._options.user
-        who = "this community" if user is None else f"user {user.name!r}"
-        raise refusal(written, order, str(self._options), who, self._names)
+        try:
+            return await self._control.carry_out(command, order, self._names)
+        except RefusedError:
+            self._report.count("refused")
+            raise
 
 
 def _owner(child: Child | None) -> Owner:

@@ -63,7 +63,9 @@ async def write(address: str, options: SnmpOptions, writes: Sequence[Write]) -> 
 async def reason(address: str, options: SnmpOptions) -> str:
     """Ask once, and name in a word why there is no answer: `user`, `password`, `privacy`, `level`, `silent` or ``."""
     written = await asyncio.to_thread(lambda: asyncio.run(_ask(address, options)))
-    return written.why or ("silent" if written.status == "silent" else "")
+    # An agent that knows the user, and answers that it may not read (RFC 3416 §4.2.1), wants a better proof of it.
+    level = "level" if written.status == "authorizationError" else ""
+    return written.why or ("silent" if written.status == "silent" else level)
 
 
 async def _write(address: str, options: SnmpOptions, writes: Sequence[Write]) -> Written:
