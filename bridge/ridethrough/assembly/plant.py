@@ -9,7 +9,7 @@ import os
 from ridethrough.clock import Clock
 from ridethrough.config import UpsConfig
 from ridethrough.links import LinkContext
-from ridethrough.site import Commands, Device, DeviceId, Site, Source
+from ridethrough.site import Commands, Device, DeviceId, Memories, Site, Source
 
 from .unit import Unit, build_link
 
@@ -24,6 +24,7 @@ class Plant:
         commands: Commands,
         context: LinkContext,
         *,
+        memories: Memories | None = None,
         mint: Callable[[str], DeviceId],
         known: frozenset[DeviceId] = frozenset(),
     ) -> None:
@@ -31,6 +32,7 @@ class Plant:
         self._bridge = bridge
         self._site = site
         self._commands = commands
+        self._memories = memories or Memories(site)
         self.context = context
         self._clock: Clock = context.clock
         self._mint = mint
@@ -130,6 +132,7 @@ class Plant:
             self._site,
             self._commands,
             self._clock,
+            memories=self._memories,
             mint=self._mint,
             known=known or device.id in self._known,
         )

@@ -13,9 +13,9 @@ from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import BridgeConfig, ConfigError, Problem
 from ridethrough.config.file import ConfigFile
-from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder
-from ridethrough.links import LinkContext, SerialPorts, check_link, check_links
-from ridethrough.site import Commands, Device, Site, keep_expiring
+from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder, tell_unfinished
+from ridethrough.links import LinkContext, SerialPorts, TrapListener, check_link, check_links
+from ridethrough.site import Commands, Device, Memories, Site, keep_expiring
 from ridethrough.store import Store
 from ridethrough.tasks import Supervisor
 
@@ -47,9 +47,9 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         store = await stack.enter_async_context(Store.open(store_of(config), clock))
         stack.enter_context(store.owned())
         site = Site(load_catalogue(), clock)
-        # A listener for traps, as config.traps says, belongs into this context, and its run() to the supervisor below.
-        context = LinkContext(clock, SerialPorts(clock), traps=None, site=site)
-        commands = Commands(site)
+        traps = None if config.traps is None else TrapListener(clock, config.traps.listen, config.traps.port)
+        context = LinkContext(clock, SerialPorts(clock), traps=traps, site=site)
+        commands, memories = Commands(site), Memories(site)
         identities = store.identities
         bridge = Device(
             identities.bridge_id, "bridge", "bridge", config.name, model="Ridethrough", firmware=__version__
@@ -59,7 +59,7 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         known = await store.journal.devices()
-        plant = Plant(bridge, site, commands, context, mint=identities.mint, known=known)
+        plant = Plant(bridge, site, commands, context, memories=memories, mint=identities.mint, known=known)
         for device in config.devices:
             try:
                 plant.add(device)
@@ -68,6 +68,9 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         configuration = Configuration(file, config, plant, bridge, recorder, clock)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
+        await tell_unfinished(store.pending, recorder, clock)
+        if traps is not None:
+            supervisor.start("The trap port", traps.run)
         supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
         supervisor.start("The watch over the configuration", lambda: _reread(configuration, reread))
         stack.push_async_callback(plant.stop)
@@ -86,6 +89,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
                     store.tokens,
                     clock,
                     bridge=bridge,
+                    pending=store.pending,
+                    memories=memories,
                     version=__version__,
                     data=config.data,
                     traces=plant,

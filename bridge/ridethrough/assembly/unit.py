@@ -7,10 +7,10 @@ from pathlib import Path
 from ridethrough.clock import Clock
 from ridethrough.config import UpsConfig
 from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, open_link
-from ridethrough.site import Commands, Device, DeviceId, Site
+from ridethrough.site import Commands, Device, DeviceId, Memories, Site
 from ridethrough.tasks import Supervisor
 
-from .derivations import derivations
+from .derivations import work_out
 
 
 def credentials(config: UpsConfig) -> Credentials:
@@ -38,6 +38,7 @@ class Unit:
         commands: Commands,
         clock: Clock,
         *,
+        memories: Memories,
         mint: Callable[[str], DeviceId],
         known: bool,
     ) -> None:
@@ -48,11 +49,10 @@ class Unit:
         self._supervisor = Supervisor(clock)
         self._over = False
         self._pauses = 0
-        self.runner = LinkRunner(link, device, site, commands, clock, granted=config.allow, mint=mint, known=known)
-        outage = site.conditions(device.id).get("on_battery")
-        before = 0.0 if outage is None or not outage.active else (clock.utc() - outage.since).total_seconds()
-        for derivation in derivations(config, on_battery_before=max(0.0, before)):
-            site.derive(device.id, derivation)
+        self.runner = LinkRunner(
+            link, device, site, commands, clock, memories=memories, granted=config.allow, mint=mint, known=known
+        )
+        self._end_work = work_out(config, device.id, site, commands, clock)
 
     @property
     def connected(self) -> bool:
@@ -81,6 +81,7 @@ class Unit:
         self._over = True
         await self._supervisor.stop()
         self.runner.close()
+        self._end_work()
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

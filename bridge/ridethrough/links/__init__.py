@@ -6,6 +6,7 @@ from .port import SerialPorts
 from .runner import LinkRunner, LinkState
 from .schemes import LINKS, check_link, check_links, open_link
 from .trace import Subscription, Trace
+from .traps import TrapListener
 
 __all__ = [
     "LINKS",
@@ -19,6 +20,7 @@ __all__ = [
     "SerialPorts",
     "Subscription",
     "Trace",
+    "TrapListener",
     "check_link",
     "check_links",
     "open_link",
