@@ -151,11 +151,9 @@ class ModbusPeer:
             while True:
                 listener = self._listener
                 if listener is not None and self._server is None:
-                    server = await asyncio.start_server(self._welcome, sock=listener)
-                    if self._listener is listener:
-                        self._server = server
-                    else:
-                        server.close()
+                    # Known before it serves: the cable may be pulled while it begins.
+                    self._server = await asyncio.start_server(self._welcome, sock=listener, start_serving=False)
+                    await self._server.start_serving()
                 self._flood()
                 await asyncio.sleep(_GARBAGE_EVERY)
         finally:

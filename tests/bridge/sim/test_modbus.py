@@ -166,3 +166,23 @@ async def test_mbpoll_reads_it(card: Card) -> None:
     assert process.returncode == 0, out
     assert b"[103]: \t100" in out
     assert b"[109]: \t4" in out
+
+
+async def test_it_may_begin_unplugged() -> None:
+    face = ModbusPeer(Unit(DESIGNS["interactive-1000"]), lambda: None)
+    face.set_plugged(False)
+    face.open()
+    assert (face.plugged, face.where) == (False, None)
+    face.set_plugged(True)
+    # Pulled again before anybody serves it, and while the serving begins.
+    running = asyncio.create_task(face.run())
+    await asyncio.sleep(0)
+    face.set_plugged(False)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert face.where is None
+    face.set_plugged(True)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    face.close()

@@ -10,7 +10,7 @@ from ridethrough.maps.registers import Profile, load_profile, profile_names
 PORT = 502
 """Where Modbus over TCP listens, by agreement with IANA."""
 LINE = LineSettings(baud=9600)
-"""How an RS-485 line is set unless the link says otherwise (manual M:1720)."""
+"""How an RS-485 line is set unless the link says otherwise; most Modbus devices come with these settings."""
 
 _LINE_NAMES = frozenset(option.name for option in LINE_OPTIONS)
 
