@@ -61,7 +61,7 @@ def test_least_configuration_is_one_ups_and_opens_nothing_to_the_network(write: 
 
 def test_example_is_valid_and_mentions_every_key(write: Write) -> None:
     config = load(write(EXAMPLE))
-    assert [ups.key for ups in config.ups] == ["ups-1", "ups-2", "ups-3"]
+    assert [ups.key for ups in config.ups] == ["ups-1", "ups-2", "ups-3", "ups-4"]
     assert config.ups[0].hold_time == 10.0
     keys = "allow api certificate data enabled hold_time id key link listen load name password port power"
     keys += " recharge_time tls ups username zeroconf community configure privacy_password model battery_installed"

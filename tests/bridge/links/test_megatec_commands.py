@@ -85,6 +85,29 @@ async def test_an_effect_that_takes_a_moment_is_waited_for(
         assert (await link.perform("beeper.toggle", {})).confirmed
 
 
+@pytest.mark.parametrize(("command", "calm"), [("beeper.disable", "00001000"), ("beeper.enable", "00001001")])
+async def test_a_beeper_that_only_turns_over_is_turned_once_however_often_it_is_told(
+    peer: SerialPeer, ports: SerialPorts, notebook: Notebook, command: str, calm: str
+) -> None:
+    bits = ["00001000", "00001001"]
+    state = [bit for bit in bits if bit != calm]
+    peer.answers[b"Q1\r"] = status(state[0])
+
+    def turn_over(request: bytes, equipment: SerialPeer) -> None:
+        if request == b"Q\r":
+            state[0] = bits[1 - bits.index(state[0])]
+            equipment.answers[b"Q1\r"] = status(state[0])
+
+    peer.script = turn_over
+    link = megatec(peer, ports)
+    async with connected(link, notebook), asyncio.timeout(20):
+        results = await asyncio.gather(*[link.perform(command, {}) for _ in range(3)])
+    assert peer.heard.count(b"Q\r") == 1
+    assert state[0] == calm
+    assert all(result.confirmed for result in results)
+    assert sum("it is so already" in result.message for result in results) == 2
+
+
 @pytest.mark.parametrize("refusal", [b"T\r", b"(NAK\r", b"NAK\r"])
 async def test_a_refusal_is_an_error_and_counted(
     peer: SerialPeer, ports: SerialPorts, notebook: Notebook, refusal: bytes

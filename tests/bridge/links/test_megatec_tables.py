@@ -12,7 +12,8 @@ from ridethrough.links.megatec.answer import parse
 from ridethrough.links.megatec.commands import COMMANDS, order
 from ridethrough.links.megatec.dialects import BY_NAME, DIALECTS
 from ridethrough.links.megatec.status import Bits, Status, packs_of, understand
-from ridethrough.links.megatec.table import FW, Q1, Q2, QPI, QS, WA, D, F, I, Query
+from ridethrough.links.megatec.table import FW, Q1, Q2, QPI, QS, WA, D, F, I, M, Query
+from ridethrough.links.megatec.voltronic import QGS, QID, QMF, QMOD, QS_HEX
 
 QUERIES = [Q1, QS, D, F, I, FW, QPI, Q2, WA]
 SAMPLE = b"(226.0 195.0 226.0 014 49.0 27.5 30.0 00001000"
@@ -349,3 +350,56 @@ def test_every_row_lies_within_its_answer() -> None:
         words = [row.word for row in query.numbers] + ([] if query.bits is None else [query.bits])
         assert len(set(words)) == len(words)
     assert table.Q1.request == b"Q1\r"
+
+
+# The first sample is that of NUT's nutdrv_qx for protocol T (its output is 220.25 V); 0x28 0x04 stands for the blank that 0x20 would be.
+@pytest.mark.parametrize(
+    ("line", "numbers", "bits"),
+    [
+        (
+            b"#\x69\x01 \x6c \x68\x02 \x6c \x00 \x5f\xd7 \x12\xc0\x00 \xe4 \x1e \x09 \x02",
+            [222.4, 220.2, 0, 50.1, 13.41, 50, 12, 220],
+            "00001001",
+        ),
+        (
+            b"noise#\x6c\x01 \x35 \x6c\x01 \x35 (\x04 \x51\x9a (\x02\x12\xd0 \xe6 \x1e \x89",
+            [112.2, 112.2, 32, 59.8, 13.53, None, None, None],
+            "10001001",
+        ),
+    ],
+)
+def test_voltronics_bytes_are_numbers(line: bytes, numbers: list[float | None], bits: str) -> None:
+    parsed = parse(QS_HEX, line)
+    assert parsed is not None
+    assert list(parsed.numbers.values()) == numbers
+    assert parsed.bits == bits
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"#\x6c\x01 \x35 \x6c\x01",
+        b"(226.0 195.0 226.0 014 49.0 27.5 30.0 00001001",
+        b"#220.0 000 024.0 50.0",
+        b"#\x6c\x01 \x35 \x6c\x01 \x35 \x03 \x00\x00 \x12\xc0\x00 \xe6 \x1e \x09",
+        b"",
+    ],
+)
+def test_other_answers_are_no_bytes(line: bytes) -> None:
+    assert parse(QS_HEX, line) is None
+
+
+@pytest.mark.parametrize("query", [QMF, QID, QMOD, QPI, M], ids=lambda query: query.command)
+def test_a_no_is_no_text(query: Query) -> None:
+    assert parse(query, b"(NAK") is None or query is QID
+
+
+def test_offline_and_boost_of_voltronic() -> None:
+    parsed = parse(QGS, b"(190.0 50.0 215.0 50.0 001.0 020 369.1 ---.- 026.5 ---.- 018.8 010010010100")
+    assert parsed is not None
+    known = understand(parsed, layout=QGS.layout)
+    assert known.points["ups.type"] == "line-interactive"
+    assert known.conditions["boost"] is True
+    assert known.conditions["on_bypass"] is False
+    assert known.conditions["test_in_progress"] is True
+    assert known.conditions["beeper_enabled"] is False

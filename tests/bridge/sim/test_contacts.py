@@ -14,7 +14,7 @@ from ridethrough.links.base import Credentials
 from ridethrough.links.context import LinkContext
 from ridethrough.links.probe import probe
 from ridethrough.sim import DESIGNS, contacts as contacts_module
-from ridethrough.sim.contacts import Contacts
+from ridethrough.sim.contacts import Contacts, SimulatedPort
 from ridethrough.sim.unit import Unit
 from ridethrough.sim.ups import Inputs, OffReason, Supply
 
@@ -88,3 +88,21 @@ async def test_the_shutdown_line_switches_it_off_on_battery(
     unit.inputs = Inputs()
     unit.advance(60.0)
     assert unit.state.supply is Supply.MAINS
+
+
+async def test_whoever_is_connected_is_hung_up_on_when_it_ends(face: Contacts) -> None:
+    async with face.serve() as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"data that nobody wants")
+        assert await reader.read(1) == b"\xff"
+        face.look()
+    rest = asyncio.gather(reader.read(), return_exceptions=True)
+    await asyncio.wait_for(rest, 5)
+    writer.close()
+
+
+def test_a_port_has_nothing_to_forget() -> None:
+    port = SimulatedPort()
+    port.reset_input_buffer()
+    port.reset_output_buffer()
+    assert not port.cts

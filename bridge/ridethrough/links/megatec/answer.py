@@ -38,7 +38,8 @@ def parse(query: Query, line: bytes) -> Parsed | None:
     while at >= 0:
         if (match := query.shape.fullmatch(text, at + len(query.start))) is not None:
             return _cut(query, text[at:], match.groups("") or text[at + 1 :].split())
-        at = text.find(query.start, at + 1)
+        # An answer without a start character is the whole line.
+        at = text.find(query.start, at + 1) if query.start else -1
     return None
 
 

@@ -52,6 +52,7 @@ _VOLTRONIC_MEASUREMENTS = (
     *(v.Q3PV, v.Q3PC, v.Q3OV, v.Q3OC, v.Q3LD, v.Q3YV),
 )
 
+# None of them has a clock that could be set.
 # Q1 comes first: nearly all answer it. What only asks more of a device that answers Q1 follows, most telling first.
 DIALECTS = (
     Dialect("mecer", claims=(Q1, QPI), status=Q1, details=(F, I), consent=Consent.ACKNOWLEDGED, protocol="PI98"),

@@ -180,12 +180,20 @@ class Session:
                 self._post(query, heard.parsed, details=True)
         due = self._clock.monotonic() + await self._read_details(self._open_questions())
         measurements = self._cycle()
+        # The first time all of them, so that everything is known soon.
+        at_once = len(self._dialect.measurements)
         while True:
             began = self._clock.monotonic()
             async with self.turn:
                 await self._poll()
-            for measurement in islice(measurements, self._at_once):
+            for measurement in islice(measurements, at_once):
+                asked = self._clock.monotonic()
                 await self._ask_aside(measurement, details=False)
+                if self._clock.monotonic() - asked > 0.9 * self._patience:
+                    # What it leaves unanswered takes long, and its status must not wait for several of them.
+                    async with self.turn:
+                        await self._poll()
+            at_once = self._at_once
             if began >= due:
                 due = began + await self._read_details(self._open_questions() or self._dialect.details)
             taken = self._clock.monotonic() - began
