@@ -21,7 +21,7 @@ from .bridge import Bridge
 from .client import CONFIGURE
 from .configuration import ConfiguredDevice, Finding, Kind, Listing, Possibilities, Reach, Scheme
 from .errors import ConfigureFailed
-from .link import LinkAddress
+from .link import LinkAddress, without_secrets
 from .subentries import subentry_data
 from .wire import MalformedMessage, Role
 
@@ -95,7 +95,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         return self.async_show_menu(
             step_id="reconfigure",
             menu_options=["settings", "connection", "protocol"],
-            description_placeholders={"name": found.name, "link": found.link},
+            description_placeholders={"name": found.name, "link": without_secrets(found.link)},
         )
 
     async def _begin(self) -> SubentryFlowResult | None:
@@ -170,7 +170,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
     async def _connection(self, step: str, reach: Reach, user_input: dict[str, Any] | None) -> SubentryFlowResult:
         self._reach = reach
         if user_input is not None:
-            self._address, secrets = form.take_connection(self._scheme, reach, user_input)
+            self._address, secrets = form.take_connection(self._scheme, reach, user_input, self._address)
             self._secrets |= secrets
             self._device = replace(self._device, link=str(self._address))
             return await self.async_step_test()
@@ -198,7 +198,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
                 step_id="test",
                 progress_action="test",
                 progress_task=self._trial,
-                description_placeholders={"link": self._device.link},
+                description_placeholders={"link": without_secrets(self._device.link)},
             )
         trial, self._trial = self._trial, None
         return self.async_show_progress_done(next_step_id=trial.result())
@@ -240,7 +240,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         return self.async_show_menu(
             step_id="not_found",
             menu_options=["connection", "test", "settings"],
-            description_placeholders={"link": self._device.link, "message": str(failure or "")},
+            description_placeholders={"link": without_secrets(self._device.link), "message": str(failure or "")},
         )
 
     # Name, ratings and rights, and the end

@@ -35,7 +35,7 @@ COMMON: Final = ("profile", "version", "dialect", "unit", "cable", "baud")
 WORDED: Final = frozenset(
     {
         "parity", "stop", "dtr", "rts", "patience", "packs", "poll", "timeout", "tls", "ca", "verify", "retries", "auth",
-        "privacy", "context", "present", "supply", "shutdown", "restart", "debounce", "pulse",
+        "privacy", "context", "present", "supply", "shutdown", "restart", "framing", "function", "mib", "phases", "shift", "gap", "longest", "debounce", "pulse",
     }
 )  # fmt: skip
 """Other options that have a name in our translations. What has none is shown under the bridge's own."""
@@ -115,7 +115,7 @@ def connection_schema(scheme: Scheme, reach: Reach, ports: Iterable[str]) -> pro
         kind = selector.TextSelectorType.TEXT if secret == "username" else selector.TextSelectorType.PASSWORD
         fields[probatio.Optional(secret)] = selector.TextSelector(selector.TextSelectorConfig(type=kind))
     advanced: dict[probatio.Marker, Any] = {}
-    for option in scheme.options:
+    for option in _asked(scheme):
         (fields if option.name in COMMON else advanced)[probatio.Optional(option.name)] = _option_selector(option)
     if advanced:
         fields[probatio.Required(ADVANCED)] = section(probatio.Schema(advanced), {"collapsed": True})
@@ -131,22 +131,23 @@ def connection_values(scheme: Scheme, address: LinkAddress) -> dict[str, Any]:
         CONF_SERIAL_PORT: address.serial_port or None,
     }
     advanced: dict[str, Any] = {}
-    for option in scheme.options:
+    for option in _asked(scheme):
         text = address.options.get(option.name, option.default)
         if text is not None:
             (values if option.name in COMMON else advanced)[option.name] = _shown(option, text)
     return {key: value for key, value in values.items() if value is not None} | {ADVANCED: advanced}
 
 
-def take_connection(scheme: Scheme, reach: Reach, answers: Mapping[str, Any]) -> tuple[LinkAddress, dict[str, str]]:
-    """Read the form of the connection: the link, and the secrets that were entered."""
-    given = {**answers, **answers.get(ADVANCED, {})}
-    options: dict[str, str] = {}
-    for option in scheme.options:
-        if (value := given.get(option.name)) is not None and (text := _written(option, value)) not in {
-            "",
-            option.default,
-        }:
+def take_connection(
+    scheme: Scheme, reach: Reach, answers: Mapping[str, Any], known: LinkAddress
+) -> tuple[LinkAddress, dict[str, str]]:
+    """Read the form of the connection: the link, and the secrets that were entered. `known` is the link so far."""
+    given, advanced = answers, answers.get(ADVANCED, {})
+    # A secret that stands in the link stays there until another is entered.
+    options = {name: text for name, text in known.options.items() if name in scheme.secrets and not given.get(name)}
+    for option in _asked(scheme):
+        value = (given if option.name in COMMON else advanced).get(option.name)
+        if value is not None and (text := _written(option, value)) not in {"", option.default}:
             options[option.name] = text
     secrets = {name: text for name in scheme.secrets if (text := str(given.get(name) or ""))}
     if reach is Reach.SERIAL:
@@ -160,6 +161,11 @@ def take_connection(scheme: Scheme, reach: Reach, answers: Mapping[str, Any]) ->
         options=options,
     )
     return address, secrets
+
+
+def _asked(scheme: Scheme) -> list[Option]:
+    """Leave out options that are asked for as secrets: what is entered there must not get into the link."""
+    return [option for option in scheme.options if option.name not in scheme.secrets]
 
 
 def reach_of(scheme: Scheme, address: LinkAddress) -> Reach:

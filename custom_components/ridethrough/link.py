@@ -1,8 +1,12 @@
 """The URL of a link: taken apart for a form, and put together from one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+SECRETS: Final = frozenset({"community", "password", "privacy_password"})
+"""Options that hold a secret, where a person has written it into the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +40,9 @@ class LinkAddress:
         port = "" if self.port is None else f":{self.port}"
         path = f"/{self.path.removeprefix('/')}" if self.path else ""
         return f"{self.scheme}://{host}{port}{path}{options}"
+
+
+def without_secrets(text: str) -> str:
+    """Leave out what is nobody's business."""
+    address = LinkAddress.parse(text)
+    return str(replace(address, options={key: value for key, value in address.options.items() if key not in SECRETS}))

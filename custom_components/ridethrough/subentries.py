@@ -19,6 +19,7 @@ from . import configuration, issues
 from .client import CONFIGURE, BridgeClient
 from .configuration import ConfiguredDevice, Listing
 from .errors import ConfigureFailed
+from .link import without_secrets
 from .wire import Device, MalformedMessage, Role
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class _Removed:
 
 def subentry_data(device: ConfiguredDevice) -> dict[str, str]:
     """Return what a subentry keeps of a device: no secrets, and nothing that decides anything."""
-    return {"key": device.key, "kind": str(device.kind), "link": device.link}
+    return {"key": device.key, "kind": str(device.kind), "link": without_secrets(device.link)}
 
 
 class Subentries:

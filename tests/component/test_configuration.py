@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 
 from custom_components.ridethrough import configuration, wire
-from custom_components.ridethrough.configuration import ConfiguredDevice, Kind, OptionKind, Reach, Scheme
+from custom_components.ridethrough.configuration import ConfiguredDevice, Kind, Option, OptionKind, Reach, Scheme
 from custom_components.ridethrough.device_form import (
+    connection_schema,
     connection_values,
     error_field,
     finding_placeholders,
@@ -18,7 +19,7 @@ from custom_components.ridethrough.device_form import (
     take_connection,
     take_settings,
 )
-from custom_components.ridethrough.link import LinkAddress
+from custom_components.ridethrough.link import LinkAddress, without_secrets
 from custom_components.ridethrough.wire import MalformedMessage
 
 from .bridge_peer import FOUND, SCHEMES, in_file
@@ -124,14 +125,17 @@ def test_value_with_signs_of_a_url_survives_in_a_link() -> None:
 def test_form_that_is_sent_as_it_was_shown_changes_no_link(name: str, link: str) -> None:
     address = LinkAddress.parse(link)
     reach = reach_of(scheme(name), address)
-    again, secrets = take_connection(scheme(name), reach, connection_values(scheme(name), address))
+    again, secrets = take_connection(scheme(name), reach, connection_values(scheme(name), address), address)
     assert str(again) == link
     assert secrets == {}
 
 
 def test_option_at_its_default_is_not_written() -> None:
     answers = {"serial_port": " /dev/ttyUSB0 ", "baud": "2400", "advanced": {"patience": 1.0, "restart": True}}
-    assert str(take_connection(scheme("megatec"), Reach.SERIAL, answers)[0]) == "megatec:/dev/ttyUSB0"
+    assert (
+        str(take_connection(scheme("megatec"), Reach.SERIAL, answers, LinkAddress("megatec"))[0])
+        == "megatec:/dev/ttyUSB0"
+    )
 
 
 def test_unreadable_number_in_a_link_is_shown_as_it_is() -> None:
@@ -221,3 +225,15 @@ def test_truth_that_a_test_found_is_shown_as_a_sign() -> None:
         FOUND | {"values": [row | {"value": True}, row | {"value": False}, row | {"value": None}]}
     )
     assert finding_placeholders(found)["values"] == "- a: ✓\n- a: ✗"
+
+
+def test_secret_never_gets_into_the_link_and_one_that_is_there_stays_until_another_is_entered() -> None:
+    community = Option("community", "the community", OptionKind.TEXT)
+    snmp = Scheme("snmp", "SNMP", "snmp://192.0.2.7", Reach.HOST, 161, (community,), ("community",))
+    assert "advanced" not in {str(marker) for marker in connection_schema(snmp, Reach.HOST, []).schema}
+    entered = {"host": "ups", "community": "geheim"}
+    old = LinkAddress.parse("snmp://ups?community=public")
+    address, secrets = take_connection(snmp, Reach.HOST, entered, old)
+    assert (str(address), secrets) == ("snmp://ups", {"community": "geheim"})
+    assert str(take_connection(snmp, Reach.HOST, {"host": "ups"}, old)[0]) == "snmp://ups?community=public"
+    assert without_secrets("snmp://ups?community=public&version=1") == "snmp://ups?version=1"
