@@ -243,7 +243,8 @@ def to_json(result: ProbeResult) -> str:
 
 
 def _text(row: ProbeRow) -> str:
-    if row.text is not None:
+    # What the device counts in tenths is a point in whole units: then its own words do not go with the unit.
+    if row.text is not None and (row.value is None or not isinstance(row.value, float) or _same(row.text, row.value)):
         return row.text
     match row.value:
         case None:
@@ -252,6 +253,13 @@ def _text(row: ProbeRow) -> str:
             return "yes" if row.value else "no"
         case _:
             return str(row.value)
+
+
+def _same(text: str, value: float) -> bool:
+    try:
+        return float(text) == value
+    except ValueError:
+        return True
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 import random
 
+from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
 from ridethrough.links.base import Conditions, Identity, LinkError, RawValue, Report
 from ridethrough.maps.objects import Child, load_mibs, load_orders, load_quirks, makers, under
@@ -70,6 +71,7 @@ class Session:
         self._descr = ""
         self._object_id = ""
         self._uptime: float | None = None
+        self._catalogue = load_catalogue()
         self._converter = Converter("", "", ())
         self._doubts = Doubts(self._converter)
         self._inventory = Inventory((), ())
@@ -346,7 +348,10 @@ class Session:
         )
 
     def raw(self) -> tuple[RawValue, ...]:
-        """Give every object that was read, under the name its MIB has for it."""
+        """Give every object that was read, under the name its MIB has for it.
+
+        The unit is that of the point; of what is no point, the MIB's.
+        """
         chosen = self._chosen()
         values: list[RawValue] = []
         for instance in self._inventory.instances:
@@ -355,9 +360,9 @@ class Session:
             key = self._keys.get(instance.oid)
             mine = there and key is not None and chosen[owner, key] == instance.oid
             text = shown(self._raw.get(instance.oid))
-            values.append(
-                RawValue(instance.name, text, instance.row.unit, key if mine else None, owner if there else None)
-            )
+            point = self._catalogue.point("ups" if child is None else child.kind, key) if mine and key else None
+            unit = instance.row.unit if point is None else point.unit
+            values.append(RawValue(instance.name, text, unit, key if mine else None, owner if there else None))
         return tuple(values)
 
     def _chosen(self) -> Mapping[tuple[Owner, str], str]:
