@@ -11,7 +11,7 @@ from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import BridgeConfig, ConfigError, Problem
+from ridethrough.config import BridgeConfig, ConfigError, Problem, profiles
 from ridethrough.config.file import ConfigFile
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder, tell_unfinished
 from ridethrough.links import LinkContext, SerialPorts, TrapListener, check_link, check_links
@@ -65,7 +65,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
                 plant.add(device)
             except ValueError as error:
                 raise ConfigError([Problem(path, 0, f"{device.key}: {error}")]) from error
-        configuration = Configuration(file, config, plant, bridge, recorder, clock)
+        models = [(profile.key, profile.title) for profile in profiles().values()]
+        configuration = Configuration(file, config, plant, bridge, recorder, clock, models=models)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
         await tell_unfinished(store.pending, recorder, clock)

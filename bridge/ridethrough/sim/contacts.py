@@ -8,12 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+import socket
 
 from serial import rfc2217
 
 from ridethrough.clock import Clock, SystemClock
 
 from .dynamics import step
+from .exchange import Exchanges
+from .face import LOOPBACK, Place
+from .line import SOUND, LineFaults
 from .unit import Unit
 from .ups import battery_low, is_alive, mains_supply, shut_down
 
@@ -87,16 +91,55 @@ class Held:
 class Contacts:
     """The contacts of one unit, on a TCP port."""
 
-    def __init__(self, unit: Unit, catch_up: Callable[[], None], clock: Clock | None = None) -> None:
-        """Serve `unit`; `catch_up` lets the time pass for it that has gone by."""
+    faults: LineFaults = SOUND
+    """None of them fits contacts."""
+    requests = ignored = lost_bytes = 0
+
+    def __init__(
+        self, unit: Unit, catch_up: Callable[[], None], place: Place | None = None, clock: Clock | None = None
+    ) -> None:
+        """Serve `unit` at the place's address, a free port of the loopback if there is none.
+
+        `catch_up` lets the time pass for it that has gone by.
+        """
         self._unit = unit
         self._catch_up = catch_up
         self._clock = clock or SystemClock()
+        self._address = (place or Place()).address or (LOOPBACK, 0)
+        self._listener: socket.socket | None = None
         self._clients: set[_Client] = set()
         self._held = Held()
+        self.exchanges = Exchanges()
         self.lines = SimulatedPort()
         self.plugged = True
         """Whether the cable is in its socket."""
+
+    @property
+    def where(self) -> str | None:
+        """Host and port of the serial device server."""
+        if self._listener is None:
+            return None
+        host, port = self._address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def open(self) -> None:
+        """Listen. Raises OSError when the address is taken."""
+        if self._listener is None:
+            family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+            self._listener = socket.create_server(self._address, family=family)
+            self._address = self._listener.getsockname()[:2]
+
+    def close(self) -> None:
+        """Stop listening, and hang up."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for client in tuple(self._clients):
+            client.hang_up()
+
+    def set_plugged(self, plugged: bool) -> None:
+        """Pull the cable between the UPS and the device server, or put it back."""
+        self.plugged = plugged
 
     def look(self) -> None:
         """Have the lines follow the UPS, and the UPS the lines; tell the clients what has changed."""
@@ -127,25 +170,29 @@ class Contacts:
             self._unit.state = step(self._unit.design, ordered, self._unit.inputs, 0.0)
 
     async def run(self) -> None:
-        """Follow the UPS until cancelled."""
-        while True:
-            self.look()
-            await self._clock.sleep(_LOOK)
-
-    @asynccontextmanager
-    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[tuple[str, int]]:
-        """Listen; gives the address. Raises OSError when it is taken."""
+        """Serve and follow the UPS until cancelled."""
+        self.open()
+        assert self._listener is not None
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Client(self.lines, self._join), host, port)
-        following = asyncio.create_task(self.run())
+        server = await loop.create_server(lambda: _Client(self.lines, self._join), sock=self._listener)
         try:
-            yield server.sockets[0].getsockname()[:2]
+            while True:
+                self.look()
+                await self._clock.sleep(_LOOK)
         finally:
             server.close()
-            for client in tuple(self._clients):
-                client.hang_up()
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            self.close()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[tuple[str, int]]:
+        """Run; gives the address. Raises OSError when it is taken."""
+        self.open()
+        running = asyncio.create_task(self.run())
+        try:
+            yield self._address
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     def _join(self, client: _Client, here: bool) -> None:
         (self._clients.add if here else self._clients.discard)(client)

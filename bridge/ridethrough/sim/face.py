@@ -9,6 +9,8 @@ from .exchange import Exchanges
 from .line import LineFaults
 from .unit import Unit
 
+LOOPBACK = "127.0.0.1"
+
 type Address = tuple[str, int]
 """Host and port."""
 

@@ -16,12 +16,11 @@ import time
 
 from .dynamics import runtime_left
 from .exchange import Exchanges
-from .face import Place
+from .face import LOOPBACK, Place
 from .line import SOUND, LineFaults, spoil
 from .unit import Unit
 from .ups import OffReason, Outcome, Supply, battery_low, gauges, has_fault, is_alive, mains_supply
 
-LOOPBACK = "127.0.0.1"
 _HEAD = 7
 _MOST = 125
 """Registers that one request may ask for."""

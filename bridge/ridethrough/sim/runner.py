@@ -9,11 +9,10 @@ from typing import TextIO
 
 from .control import serve_control
 from .designs import DEFAULT_DESIGN, DESIGNS
-from .face import Address, Place
+from .face import LOOPBACK, Address, Place
 from .scenario import find_scenario, scenarios
 from .simulation import DEVICES, SPEEDS, Simulation
 
-LOOPBACK = "127.0.0.1"
 _BAUD = 2400
 
 

@@ -9,6 +9,7 @@ from math import isfinite
 from ridethrough.clock import Clock, SystemClock
 
 from .change import Change, changed_faults, changed_line
+from .contacts import Contacts
 from .dynamics import runtime_left
 from .face import Face, Place
 from .line import SOUND
@@ -30,6 +31,7 @@ DEVICES: Mapping[str, Face] = {
     "megatec-old": megatec("D"),
     "snmp": SnmpPeer,
     "modbus": ModbusPeer,
+    "contacts": Contacts,
 }
 """What a simulated UPS can be asked in."""
 _TICK = 0.05

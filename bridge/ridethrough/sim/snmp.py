@@ -13,7 +13,7 @@ import socket
 import time
 
 from .exchange import Exchanges
-from .face import Address, Place
+from .face import LOOPBACK, Address, Place
 from .line import SOUND, LineFaults, spoil
 from .snmp_message import Message, Oid, Pdu, Tag, Value, Version
 from .unit import Unit
@@ -22,7 +22,6 @@ from .ups_mib import UPS, RefusedError, UpsMib
 
 READ, WRITE = b"public", b"private"
 """Communities; any other is met with silence."""
-LOOPBACK = "127.0.0.1"
 _SYSTEM: Oid = (1, 3, 6, 1, 2, 1, 1)
 _UPTIME = (*_SYSTEM, 3, 0)
 _MAKER: Oid = (1, 3, 6, 1, 4, 1, 32473, 1)

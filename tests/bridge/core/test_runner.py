@@ -37,7 +37,7 @@ class LineLink(Link):
     deadline = 5.0
 
     def __init__(self) -> None:
-        self.line: asyncio.Queue[Exception | dict[str, Value] | None] = asyncio.Queue()
+        self.wire: asyncio.Queue[Exception | dict[str, Value] | None] = asyncio.Queue()
         self.starts: list[float] = []
         self.clock: ManualClock | None = None
         self.report: Report | None = None
@@ -48,7 +48,7 @@ class LineLink(Link):
         assert self.clock is not None
         self.starts.append(self.clock.monotonic())
         self.report = report
-        while (item := await self.line.get()) is not None:
+        while (item := await self.wire.get()) is not None:
             if isinstance(item, Exception):
                 raise item
             report.status(item, {"on_battery": False})
@@ -99,7 +99,7 @@ async def running(runner: LinkRunner, clock: ManualClock, site: Site) -> AsyncIt
 
 async def on_the_line(link: LineLink, *items: Exception | dict[str, Value] | None) -> None:
     for item in items:
-        link.line.put_nowait(item)
+        link.wire.put_nowait(item)
     await settle()
 
 
@@ -460,7 +460,7 @@ async def test_history_is_read_only_while_the_device_answers(
     with pytest.raises(CommandError, match="cannot be reached"):
         await memories.recall(UPS)
     running = asyncio.create_task(runner.run())
-    link.line.put_nowait({})
+    link.wire.put_nowait({})
     await settle()
     assert await memories.recall(UPS) == (Alert(1, "", "raised", "Utility failed"),)
     link.fault = LinkError("timed out")

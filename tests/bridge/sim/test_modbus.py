@@ -169,7 +169,7 @@ async def test_mbpoll_reads_it(card: Card) -> None:
 
 
 async def test_it_may_begin_unplugged() -> None:
-    face = ModbusPeer(Unit(DESIGNS["interactive-1000"]), lambda: None)
+    face = ModbusPeer(Unit(DESIGNS["interactive-1000"]), lambda: None, Place())
     face.set_plugged(False)
     face.open()
     assert (face.plugged, face.where) == (False, None)

@@ -27,6 +27,7 @@ class ModbusLink(Link):
     example: ClassVar[str] = "modbus://127.0.0.1:502/1?profile=default"
     reach: ClassVar[Reach] = Reach.EITHER
     port: ClassVar[int | None] = PORT
+    shares_line: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = OPTIONS
 
     def __init__(self, url: LinkUrl, _credentials: Credentials, context: LinkContext) -> None:

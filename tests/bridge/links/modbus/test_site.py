@@ -14,6 +14,7 @@ from ridethrough.links.context import LinkContext
 from ridethrough.links.runner import LinkRunner, LinkState
 from ridethrough.links.schemes import open_link
 from ridethrough.sim.designs import DESIGNS
+from ridethrough.sim.face import Place
 from ridethrough.sim.modbus import ModbusPeer
 from ridethrough.sim.unit import Unit
 from ridethrough.site import Commands, Device, DeviceId, Quality, Site
@@ -72,7 +73,7 @@ async def watched(url: str, context: LinkContext) -> AsyncIterator[Watched]:
 
 async def test_an_outage_of_the_simulated_ups_reaches_the_site(context: LinkContext) -> None:
     unit = Unit(DESIGNS["interactive-1000"])
-    card = ModbusPeer(unit, lambda: None)
+    card = ModbusPeer(unit, lambda: None, Place())
     card.open()
     serving = asyncio.create_task(card.run())
     async with watched(f"modbus://{card.where}/1?poll=0.1&timeout=0.3", context) as whole:
