@@ -135,7 +135,7 @@ async def measure(way: str, count: int, warm: float, seconds: float) -> dict[str
         tasks = [asyncio.ensure_future(ways[way](address)) for address in cards.addresses]
         tasks.append(asyncio.create_task(bridge.expire()))
         watching = asyncio.create_task(start.watch())
-        connected = await all_connected(bridge, count, warm) if way == "bridge" else warm
+        connected = await all_connected(bridge, count, warm) if way == "bridge" else 0.0
         await asyncio.sleep(warm - connected)
         watching.cancel()
         before = await cards.requests()
