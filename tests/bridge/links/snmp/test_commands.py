@@ -10,6 +10,7 @@ from tests.peers.snmpagent import (
     AUTHORIZATION_ERROR,
     BAD_VALUE,
     GEN_ERR,
+    INCONSISTENT_VALUE,
     NO_ACCESS,
     NO_SUCH_NAME,
     NOT_WRITABLE,
@@ -148,3 +149,32 @@ async def test_command_without_object_or_connection_is_refused() -> None:
                 await connection.link.perform("bypass.start", {})
             with pytest.raises(CommandError, match="needs restore"):
                 await connection.link.perform("shutdown.return", {"delay": 20})
+
+
+async def test_lock_that_somebody_else_takes_is_tried_again() -> None:
+    lock = parse_oid(f"{U}.7.2.0")
+    async with ups(Manners(writes={lock: INCONSISTENT_VALUE})) as agent, running(agent) as connection:
+        await connection.until_statuses(2)
+        asyncio.get_running_loop().call_later(0.02, agent.manners.writes.clear)  # type: ignore[attr-defined]  # a dict
+        agent.effects[parse_oid(f"{U}.7.1.0")] = {parse_oid(f"{U}.7.3.0"): Datum.integer(5)}
+        assert (await connection.link.perform("test.system.start", {})).confirmed
+
+
+async def test_test_without_a_lock_is_started_without() -> None:
+    table = {oid: datum for oid, datum in objects().items() if oid != f"{U}.7.2.0"}
+    async with SnmpAgent(table) as agent, running(agent) as connection:
+        await connection.until_statuses(2)
+        await connection.link.perform("test.battery.start.quick", {})
+        assert [oid for oid, _ in agent.written] == [parse_oid(f"{U}.7.1.0")]
+
+
+async def test_command_that_nothing_shows_is_accepted_and_not_confirmed() -> None:
+    apc = "1.3.6.1.4.1.318.1.1.1"
+    table = objects() | {"1.3.6.1.2.1.1.2.0": Datum(6, bytes([0x2B, 6, 1, 4, 1, 0x82, 0x3E, 1]))}
+    table |= {f"{apc}.6.2.4.0": Datum.integer(1), f"{apc}.4.1.1.0": Datum.integer(2)}
+    async with SnmpAgent(table) as agent, running(agent) as connection:
+        await connection.until_statuses(2)
+        result = await connection.link.perform("test.failure.start", {})
+        assert not result.confirmed
+        assert "no object that would show it" in result.message
+        assert agent.written[-1][1].number == 2
