@@ -63,9 +63,8 @@ _READ: Mapping[str, Callable[[Any], object]] = {
 def profiles() -> Mapping[str, ModelProfile]:
     """Read all profiles, by key, in the order of their titles. Raises ValueError or TypeError when a file is wrong."""
     found: dict[str, ModelProfile] = {}
-    for file in resources.files(__package__).joinpath(FOLDER).iterdir():
-        if not file.name.endswith(".toml"):
-            continue
+    files = resources.files(__package__).joinpath(FOLDER).iterdir()
+    for file in (file for file in files if file.name.endswith(".toml")):
         family = tomllib.loads(file.read_text(encoding="utf-8"))
         models = family.pop("model")
         for model in models:

@@ -145,6 +145,13 @@ def test_words_of_the_ups_are_understood(result: str, state: State | None) -> No
     assert told_state({"ups.test.result": result}) is state
 
 
+def test_state_that_the_ups_tells_is_its_verdict() -> None:
+    assert told_state({"ups.test.state": "warning", "ups.test.result": "Done and passed"}) is State.WARNING
+    derived = BatteryTests()(look(27.3, values={"ups.test.state": "failed"}), 0.0)
+    assert derived.conditions == {"test_failed": True}
+    assert "ups.test.state" not in derived.points
+
+
 def test_verdict_of_the_ups_goes_before_the_voltage() -> None:
     tests = BatteryTests(10.0)
     tests(look(27.3), 0.0)
