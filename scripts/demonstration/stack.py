@@ -13,6 +13,7 @@ import sys
 
 import aiohttp
 
+from .faces import FACES, Face
 from .homeassistant import connected
 from .process import Process, ProcessFailed
 
@@ -22,7 +23,6 @@ DOMAIN = "ridethrough"
 UPS = "rack-ups"
 UPS_NAME = "Rack UPS"
 USER = "demo"
-BAUD = 2400
 
 
 def free_port() -> int:
@@ -39,9 +39,13 @@ class Stack:
     folder: Path
     upsd: str | None = None
     """`HOST:PORT/UPS` of a real upsd; then no simulator runs."""
+    face: Face = FACES["megatec"]
+    """How the simulated UPS is reached."""
     http_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     control_port: int = field(default_factory=free_port)
+    ups_port: int = field(default_factory=free_port)
+    trap_port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = ""
 
@@ -57,7 +61,8 @@ class Stack:
             "The simulator",
             [
                 *(*ridethrough, "simulate", "--scenario", str(HERE / "small_battery.yaml")),
-                *("--port", str(self.line), "--control", f"127.0.0.1:{self.control_port}"),
+                *("--device", self.face.device, "--control", f"127.0.0.1:{self.control_port}"),
+                *map(self._placed, self.face.where),
             ],
             self.folder / "simulator.log",
         )
@@ -100,11 +105,11 @@ class Stack:
 
     async def start_bridge(self) -> None:
         """Write its configuration, make a token for Home Assistant, run it and wait until it is healthy."""
-        link = f"megatec:{self.line}?baud={BAUD}" if self.upsd is None else f"nut://{self.upsd}"
+        link = self._placed(self.face.link) if self.upsd is None else f"nut://{self.upsd}"
+        written = (HERE / "ridethrough.yaml").read_text()
         self.bridge_config.write_text(
-            (HERE / "ridethrough.yaml")
-            .read_text()
-            .format(link=link, api_port=self.api_port, data=self.folder / "bridge", id=UPS, name=UPS_NAME)
+            written.format(link=link, api_port=self.api_port, data=self.folder / "bridge", id=UPS, name=UPS_NAME)
+            + self._placed(self.face.settings)
         )
         if not self.token:
             made = await asyncio.to_thread(
@@ -143,6 +148,9 @@ class Stack:
         """End everything, the last started first."""
         for process in (self.home_assistant, self.bridge, self.simulator):
             await process.stop()
+
+    def _placed(self, text: str) -> str:
+        return text.format(line=self.line, port=self.ups_port, traps=self.trap_port)
 
     def _write_ha_folder(self) -> None:
         storage = self.ha_folder / ".storage"
