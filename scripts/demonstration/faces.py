@@ -17,7 +17,7 @@ class Face:
     link: str
     """The URL of the link, with the same placeholders."""
     measures: bool = True
-    """Whether the UPS tells load and battery, so that what is computed follows the load."""
+    """Whether the UPS tells load and battery; contacts do not, and what is worked out takes its time."""
     timed: bool = False
     """Whether the moment at which the wire said something is known to the millisecond."""
     settings: str = ""
@@ -40,7 +40,7 @@ FACES: Mapping[str, Face] = {
         "with contacts behind a serial device server",
         "contacts",
         ("--address", "127.0.0.1:{port}"),
-        "contacts://127.0.0.1:{port}",
+        "contacts://127.0.0.1:{port}?power_fail=!cts&battery_low=!dcd&present=dsr&supply=rts",
         measures=False,
     ),
 }

@@ -372,7 +372,7 @@ async def test_a_device_that_answers_already_is_not_asked_twice(admin: Person, l
     assert {row["key"]: row["value"] for row in data["values"]}["input.voltage"] == 226.0
     assert "test.battery.start.quick" in data["commands"], "also what is not granted"
     code, field, message = await admin.refusal("test", device={"id": "b", "link": megatec(lines[0])})
-    assert (code, field) == ("unreachable", "link") and "UPS A (a)" in message
+    assert (code, field) == ("invalid", "link") and "already used by a" in message
 
 
 async def test_a_device_that_does_not_answer_leaves_its_port_to_the_test(

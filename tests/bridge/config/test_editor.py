@@ -95,7 +95,7 @@ def test_removing_takes_the_comments_within_along_and_leaves_those_around() -> N
     assert gone[0] == "-  - id: ups-3"
     assert "-    # privacy_password: !secret snmp_privacy" in gone
     assert "# Transfer switches, with the same keys as far as they make sense." in edit.config
-    assert set(devices(edit.after)) == {"ups-1", "ups-2", "sts-1"}
+    assert set(devices(edit.after)) == {"ups-1", "ups-2", "ups-4", "sts-1"}
 
 
 @pytest.mark.parametrize(
