@@ -40,7 +40,7 @@ class Story:
         self.steps += 1
         self.seen[title] = seen
         unit = seen.attributes.get("unit_of_measurement", "")
-        late = "" if bit is None else _late(seen, await self.simulator.exchanges(after=before - 3), bit)
+        late = "" if bit is None else _late(seen, await self.simulator.exchanges(after=max(0, before - 3)), bit)
         self.say(f"  {title:<34} {entity:<44} {_short(seen.state):>9} {unit:<4}{late}")
         return seen
 
