@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--community", help=f"of SNMP v1 and v2c (default: ${COMMUNITY_VARIABLE} or public)")
     child.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="how long to try (default: 15)")
 
-    child = command("simulate", _simulate, "simulate a UPS on a pseudo terminal, with outages to order")
+    child = command("simulate", _simulate, "simulate a UPS on a serial line or on the network, with outages to order")
     add_arguments(child)
 
     child = command("trace", _trace, "show what goes over the line of a running bridge's device")
