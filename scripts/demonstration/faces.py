@@ -20,6 +20,8 @@ class Face:
     """Whether the UPS tells load and battery; contacts do not, and what is worked out takes its time."""
     timed: bool = False
     """Whether the moment at which the wire said something is known to the millisecond."""
+    upsd: bool = False
+    """Whether Network UPS Tools stand between the UPS and the bridge."""
     settings: str = ""
     """Further lines of the bridge's configuration."""
 
@@ -35,6 +37,9 @@ FACES: Mapping[str, Face] = {
     ),
     "modbus": Face(
         "with Modbus TCP", "modbus", ("--address", "127.0.0.1:{port}"), "modbus://127.0.0.1:{port}/1?poll=0.5"
+    ),
+    "nut": Face(
+        "behind Network UPS Tools", "megatec", ("--port", "{line}"), "nut://127.0.0.1:{port}/ups?poll=0.5", upsd=True
     ),
     "contacts": Face(
         "with contacts behind a serial device server",

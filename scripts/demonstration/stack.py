@@ -16,6 +16,7 @@ import aiohttp
 from .faces import FACES, Face
 from .homeassistant import connected
 from .process import Process, ProcessFailed
+from .upsd import Upsd
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -49,6 +50,7 @@ class Stack:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = ""
 
+    tools: Upsd = field(init=False)
     simulator: Process = field(init=False)
     bridge: Process = field(init=False)
     home_assistant: Process = field(init=False)
@@ -66,6 +68,7 @@ class Stack:
             ],
             self.folder / "simulator.log",
         )
+        self.tools = Upsd(self.folder, self.line, self.ups_port)
         self.bridge = Process("The bridge", [*ridethrough, "run", str(self.bridge_config)], self.folder / "bridge.log")
         self.home_assistant = Process(
             "Home Assistant",
@@ -102,6 +105,8 @@ class Stack:
         """Run the simulated UPS and wait until it answers."""
         await self.simulator.start()
         await self.simulator.wait_until(lambda text: "ready" in text, 20)
+        if self.face.upsd:
+            await self.tools.start()
 
     async def start_bridge(self) -> None:
         """Write its configuration, make a token for Home Assistant, run it and wait until it is healthy."""
@@ -146,7 +151,7 @@ class Stack:
 
     async def stop(self) -> None:
         """End everything, the last started first."""
-        for process in (self.home_assistant, self.bridge, self.simulator):
+        for process in (self.home_assistant, self.bridge, self.tools, self.simulator):
             await process.stop()
 
     def _placed(self, text: str) -> str:
