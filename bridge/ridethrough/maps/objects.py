@@ -156,6 +156,26 @@ class OrderRow:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """Where an agent keeps its own log of alerts, and in which columns."""
+
+    mib: str
+    count: str
+    """The scalar that counts the entries, with its instance."""
+    entry: str
+    """What the columns lie below."""
+    at: str
+    edge: str
+    raised: int
+    cleared: int
+    """What the edge column says of an alert that began, and of one that is over."""
+    alarm: str
+    """The column with the number or the OID of the alarm."""
+    text: str
+    source: str
+
+
 def under(oid: str, prefix: str) -> bool:
     """Tell whether an OID is another or lies below it."""
     return oid == prefix or oid.startswith(prefix + ".")
@@ -199,6 +219,13 @@ def load_orders() -> tuple[OrderRow, ...]:
     """Read how commands are given."""
     bases = {mib.name: mib.base for mib in load_mibs()}
     return tuple(expanded for row in _rows("commands.csv") for expanded in _orders(row, bases[row["mib"]]))
+
+
+@cache
+def load_logs() -> Mapping[str, LogRow]:
+    """Read where agents keep their own logs, by the name of the MIB."""
+    bases = {mib.name: mib.base for mib in load_mibs()}
+    return {row["mib"]: _log(row, bases[row["mib"]]) for row in _rows("logs.csv")}
 
 
 @cache
@@ -294,6 +321,21 @@ def _orders(row: Mapping[str, str], base: str) -> Iterator[OrderRow]:
         )
 
 
+def _log(row: Mapping[str, str], base: str) -> LogRow:
+    return LogRow(
+        mib=row["mib"],
+        count=f"{base}.{row['count']}.0",
+        entry=f"{base}.{row['entry']}",
+        at=row["at"],
+        edge=row["edge"],
+        raised=int(row["raised"]),
+        cleared=int(row["cleared"]),
+        alarm=row["alarm"],
+        text=row["text"],
+        source=row["source"],
+    )
+
+
 def _text(name: str) -> str:
     return resources.files(__package__).joinpath("snmp", name).read_text(encoding="utf-8")
 
@@ -311,12 +353,14 @@ __all__ = [
     "NEVER",
     "AlarmRow",
     "Child",
+    "LogRow",
     "MapError",
     "Mib",
     "ObjectRow",
     "OrderRow",
     "QuirkRow",
     "load_alarms",
+    "load_logs",
     "load_mibs",
     "load_orders",
     "load_quirks",

@@ -9,13 +9,14 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
 from ridethrough.links.base import Conditions, Identity, LinkError, RawValue, Report
 from ridethrough.maps.objects import Child, load_mibs, load_orders, load_quirks, makers, under
-from ridethrough.site import CommandResult, Value
+from ridethrough.site import Alert, CommandResult, Value
 
 from .agent import SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, Agent, Endurance, GarbledError, SilentError
 from .alarms import Alarms
 from .control import Control
 from .doubts import Doubts
 from .inventory import Instance, Inventory, candidates, oid_map, take_inventory
+from .log import read_log
 from .options import SnmpOptions
 from .orders import Orders, RefusedError
 from .phases import COUNTS, Phases, totals
@@ -395,6 +396,10 @@ class Session:
         except RefusedError:
             self._report.count("refused")
             raise
+
+    async def history(self) -> tuple[Alert, ...]:
+        """Read the log that the agent keeps itself. Raises as `read_log`."""
+        return await read_log(self._agent, self._inventory.mibs)
 
 
 def _owner(child: Child | None) -> Owner:
