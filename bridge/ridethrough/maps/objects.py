@@ -13,6 +13,8 @@ import tomllib
 
 PLACEHOLDER = "{n}"
 """Stands in a row for every number of its `repeat` column."""
+_PHASE = re.compile(r"L([1-3])(?::([\d.]+))?")
+"""An index that says which phase an object is about, and which instance is meant: `L2`, `L2:1`."""
 NEVER = frozenset({2147483647, -2147483648, 4294967295, 65535, 4294967294, 2147483646})
 """What agents say for a number that they have not got, whatever the object."""
 
@@ -44,8 +46,10 @@ class ObjectRow:
     """As the MIB calls it."""
     index: str
     """`0` for a scalar, `line` or `row` for the column of a table, else the one instance that is meant."""
+    line: int | None
+    """The phase of an object that has one of its own for each phase."""
     syntax: str
-    """`int`, `text`, `oid`, or `stamp` for a sysUpTime of the past."""
+    """`int`, `text`, `oid`, `stamp` for a sysUpTime of the past, or `fahrenheit` for a temperature in degrees F."""
     scale: float
     """What the number is multiplied by to come to the unit of the point."""
     unit: str
@@ -271,11 +275,13 @@ def _numbers(repeat: str) -> Iterator[str]:
 
 def _object(cells: Mapping[str, str], mib: str, base: str, rank: int) -> ObjectRow:
     absent = frozenset(int(text) for text in cells["absent"].split() if text != "none")
+    phase = _PHASE.fullmatch(cells["index"])
     return ObjectRow(
         mib=mib,
         oid=f"{base}.{cells['oid']}",
         name=cells["name"],
-        index=cells["index"] or "0",
+        index=(cells["index"] if phase is None else phase[2]) or "0",
+        line=None if phase is None else int(phase[1]),
         syntax=cells["syntax"] or "int",
         scale=float(cells["scale"] or 1),
         unit=cells["unit"],
