@@ -106,6 +106,8 @@ class RawValue:
     """The point that is made of it; None for what the catalogue does not know."""
     child: tuple[str, str] | None = None
     """Kind and number of the child device that has the point."""
+    value: Value | None = None
+    """What it comes to in `unit`, where that is known; the point may have been taken from another one all the same."""
 
 
 class Report(Protocol):

@@ -178,7 +178,8 @@ def _result(url: str, sheet: Sheet, raw: tuple[RawValue, ...], catalogue: Catalo
 def _raw_row(raw: RawValue, sheet: Sheet, catalogue: Catalogue) -> ProbeRow:
     part = sheet if raw.child is None else sheet.children.get(raw.child, sheet)
     if raw.key is None:
-        return ProbeRow(part.device, raw.name, raw.text, raw.unit, "not catalogued", "", raw.text)
+        told = raw.text if raw.value is None else raw.value
+        return ProbeRow(part.device, raw.name, told, raw.unit, "not catalogued", "", raw.text)
     value = part.points.get(raw.key)
     # A link that posts None knows what the text means: that there is no value.
     unsupported = raw.key in part.points or not raw.text.strip()

@@ -13,6 +13,8 @@ import tomllib
 
 PLACEHOLDER = "{n}"
 """Stands in a row for every number of its `repeat` column."""
+_PHASE = re.compile(r"L([1-3])(?::([\d.]+))?")
+"""An index that says which phase an object is about, and which instance is meant: `L2`, `L2:1`."""
 NEVER = frozenset({2147483647, -2147483648, 4294967295, 65535, 4294967294, 2147483646})
 """What agents say for a number that they have not got, whatever the object."""
 
@@ -44,8 +46,10 @@ class ObjectRow:
     """As the MIB calls it."""
     index: str
     """`0` for a scalar, `line` or `row` for the column of a table, else the one instance that is meant."""
+    line: int | None
+    """The phase of an object that has one of its own for each phase."""
     syntax: str
-    """`int`, `text`, `oid`, or `stamp` for a sysUpTime of the past."""
+    """`int`, `text`, `oid`, `stamp` for a sysUpTime of the past, or `fahrenheit` for a temperature in degrees F."""
     scale: float
     """What the number is multiplied by to come to the unit of the point."""
     unit: str
@@ -156,6 +160,26 @@ class OrderRow:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """Where an agent keeps its own log of alerts, and in which columns."""
+
+    mib: str
+    count: str
+    """The scalar that counts the entries, with its instance."""
+    entry: str
+    """What the columns lie below."""
+    at: str
+    edge: str
+    raised: int
+    cleared: int
+    """What the edge column says of an alert that began, and of one that is over."""
+    alarm: str
+    """The column with the number or the OID of the alarm."""
+    text: str
+    source: str
+
+
 def under(oid: str, prefix: str) -> bool:
     """Tell whether an OID is another or lies below it."""
     return oid == prefix or oid.startswith(prefix + ".")
@@ -202,6 +226,13 @@ def load_orders() -> tuple[OrderRow, ...]:
 
 
 @cache
+def load_logs() -> Mapping[str, LogRow]:
+    """Read where agents keep their own logs, by the name of the MIB."""
+    bases = {mib.name: mib.base for mib in load_mibs()}
+    return {row["mib"]: _log(row, bases[row["mib"]]) for row in _rows("logs.csv")}
+
+
+@cache
 def makers() -> Mapping[str, str]:
     """Give the makers of cards by the beginning of their sysObjectID."""
     return {row["agent"]: row["maker"] for row in _rows("makers.csv")}
@@ -244,11 +275,13 @@ def _numbers(repeat: str) -> Iterator[str]:
 
 def _object(cells: Mapping[str, str], mib: str, base: str, rank: int) -> ObjectRow:
     absent = frozenset(int(text) for text in cells["absent"].split() if text != "none")
+    phase = _PHASE.fullmatch(cells["index"])
     return ObjectRow(
         mib=mib,
         oid=f"{base}.{cells['oid']}",
         name=cells["name"],
-        index=cells["index"] or "0",
+        index=(cells["index"] if phase is None else phase[2]) or "0",
+        line=None if phase is None else int(phase[1]),
         syntax=cells["syntax"] or "int",
         scale=float(cells["scale"] or 1),
         unit=cells["unit"],
@@ -294,6 +327,21 @@ def _orders(row: Mapping[str, str], base: str) -> Iterator[OrderRow]:
         )
 
 
+def _log(row: Mapping[str, str], base: str) -> LogRow:
+    return LogRow(
+        mib=row["mib"],
+        count=f"{base}.{row['count']}.0",
+        entry=f"{base}.{row['entry']}",
+        at=row["at"],
+        edge=row["edge"],
+        raised=int(row["raised"]),
+        cleared=int(row["cleared"]),
+        alarm=row["alarm"],
+        text=row["text"],
+        source=row["source"],
+    )
+
+
 def _text(name: str) -> str:
     return resources.files(__package__).joinpath("snmp", name).read_text(encoding="utf-8")
 
@@ -311,12 +359,14 @@ __all__ = [
     "NEVER",
     "AlarmRow",
     "Child",
+    "LogRow",
     "MapError",
     "Mib",
     "ObjectRow",
     "OrderRow",
     "QuirkRow",
     "load_alarms",
+    "load_logs",
     "load_mibs",
     "load_orders",
     "load_quirks",

@@ -44,7 +44,15 @@ class Doubts:
                 self._doubted.discard(instance.oid)
             elif reading.number == 0 and load >= LOAD and instance.oid not in self._proven:
                 self._doubted.add(instance.oid)
-            if instance.oid in self._doubted:
+        # What is not measured on one phase is not measured on the others, however little they are loaded.
+        unmeasured = {instance.row.oid for instance in known if instance.oid in self._doubted}
+        for instance in known:
+            if instance.oid in self._doubted or (
+                instance.row.oid in unmeasured
+                and believed[instance.oid].number == 0
+                and loads.get(instance.line or 0, 0.0) > 0
+                and instance.oid not in self._proven
+            ):
                 believed[instance.oid] = NOTHING
         return believed
 

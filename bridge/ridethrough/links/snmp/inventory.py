@@ -78,10 +78,10 @@ async def _scalars(agent: Agent, mib: Mib) -> list[Instance]:
     rows = [row for row in mib.rows if not row.columnar]
     by_oid = {f"{row.oid}.{row.index}": row for row in rows}
     answered = await agent.get(list(by_oid)) if by_oid else {}
-    found = [Instance(row, oid) for oid, row in by_oid.items() if answered.get(oid) is not None]
+    found = [Instance(row, oid, row.line) for oid, row in by_oid.items() if answered.get(oid) is not None]
     if not found:
         answered = await agent.get([row.oid for row in rows])
-        found = [Instance(row, row.oid) for row in rows if answered.get(row.oid) is not None]
+        found = [Instance(row, row.oid, row.line) for row in rows if answered.get(row.oid) is not None]
     return found
 
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl, RawValue, Reach, Report, Secret
 from ridethrough.links.context import LinkContext
 from ridethrough.links.option import Option
-from ridethrough.site import CommandError, CommandResult, Value
+from ridethrough.site import Alert, CommandError, CommandResult, Value
 
 from .agent import Agent, SilentError, UnwelcomeError, resolve
 from .diagnosis import explain
@@ -102,11 +102,16 @@ class SnmpLink(Link):
 
     async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None = None) -> CommandResult:
         """Write what the command takes; confirmed when the UPS shows that it does it. Raises CommandError."""
-        if self._session is None or self._session.over:
-            raise CommandError("offline", f"There is no connection to {self._options} at the moment.")
-        result = await self._session.perform(command, arguments, child)
+        result = await self._connected().perform(command, arguments, child)
         self._news.set()
         return result
+
+    async def history(self) -> tuple[Alert, ...]:
+        """Read the log that the card keeps itself, oldest first.
+
+        Raises CommandError (offline, or unknown_command when it keeps none) or LinkError.
+        """
+        return await self._connected().history()
 
     def remember(self, raised: frozenset[str]) -> None:
         """Take for seen what was raised before the bridge was restarted: an alarm may have gone meanwhile."""
@@ -115,6 +120,11 @@ class SnmpLink(Link):
     def raw(self) -> tuple[RawValue, ...]:
         """Give every object of the last poll under the name its MIB has for it."""
         return () if self._session is None else self._session.raw()
+
+    def _connected(self) -> Session:
+        if self._session is None or self._session.over:
+            raise CommandError("offline", f"There is no connection to {self._options} at the moment.")
+        return self._session
 
 
 async def _turn() -> None:

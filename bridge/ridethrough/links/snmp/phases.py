@@ -34,6 +34,7 @@ class Phases:
         rows: dict[tuple[str, str], set[int]] = {}
         live: dict[tuple[str, str], set[int]] = {}
         told: dict[tuple[str, str], int] = {}
+        fixed: set[tuple[str, str]] = set()
         for instance in instances:
             reading = readings.get(instance.oid)
             if reading is None or reading.value is None:
@@ -44,12 +45,15 @@ class Phases:
             if instance.line is not None and side(instance.row):
                 place = (instance.row.mib, side(instance.row))
                 rows.setdefault(place, set()).add(instance.line)
+                if instance.row.line is not None:
+                    fixed.add(place)
                 if reading.number:
                     live.setdefault(place, set()).add(instance.line)
         for place, lines in rows.items():
             alive = live.get(place, set())
-            # Without voltage anywhere nothing can be told, unless nothing has been told before.
-            if not alive and place in self._most:
+            # Without voltage anywhere nothing can be told, unless nothing has been told before; and every card has the
+            # objects that are there once for each phase, whatever its UPS.
+            if not alive and (place in self._most or place in fixed):
                 continue
             number = max(alive or lines)
             said = told.get(place) or next((said for (_, part), said in told.items() if part == place[1]), None)

@@ -9,17 +9,19 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
 from ridethrough.links.base import Conditions, Identity, LinkError, RawValue, Report
 from ridethrough.maps.objects import Child, load_mibs, load_orders, load_quirks, makers, under
-from ridethrough.site import CommandResult, Value
+from ridethrough.site import Alert, CommandResult, Value
 
 from .agent import SYS_DESCR, SYS_OBJECT_ID, SYS_UPTIME, Agent, Endurance, GarbledError, SilentError
 from .alarms import Alarms
 from .control import Control
 from .doubts import Doubts
 from .inventory import Instance, Inventory, candidates, oid_map, take_inventory
+from .listing import Owner, Said, listing, owner_of
+from .log import read_log
 from .options import SnmpOptions
 from .orders import Orders, RefusedError
 from .phases import COUNTS, Phases, totals
-from .values import NOTHING, Converter, Raw, Reading, clean, number_of, shown
+from .values import NOTHING, Converter, Raw, Reading, clean, number_of
 
 SLOW = 60.0
 """Seconds between two looks at identification, ratings and sensors."""
@@ -31,9 +33,6 @@ JITTER = 0.1
 """Share of the poll interval that it varies by, so that a thousand cards do not poll in step."""
 STAMP_STEP = 2.0
 """Seconds by which a stamp may move that was worked out of two clocks."""
-
-type Owner = tuple[str, str] | None
-"""Kind and number of a child, None for the UPS itself."""
 
 
 @dataclass(slots=True)
@@ -221,7 +220,7 @@ class Session:
         ranks: dict[tuple[Owner, str], bool] = {}
         for instance in instances:
             child = instance.child
-            owner = _owner(child)
+            owner = owner_of(child)
             if child is not None:
                 if not self._present(child):
                     continue
@@ -274,7 +273,7 @@ class Session:
         if child.always or owner in self._memory.children:
             return True
         for instance in self._inventory.instances:
-            if _owner(instance.child) == owner and not instance.row.writable:
+            if owner_of(instance.child) == owner and not instance.row.writable:
                 reading = self._believed.get(instance.oid, NOTHING)
                 if reading.number or (reading.number is None and reading.value):
                     self._memory.children.add(owner)
@@ -284,7 +283,7 @@ class Session:
     def _name(self, owner: tuple[str, str], otherwise: str) -> str:
         """Find what the agent calls a child."""
         for instance in self._inventory.instances:
-            if instance.row.key in {"sensor.location", "outlet.name"} and _owner(instance.child) == owner:
+            if instance.row.key in {"sensor.location", "outlet.name"} and owner_of(instance.child) == owner:
                 reading = self._believed.get(instance.oid, NOTHING)
                 if isinstance(reading.value, str):
                     return reading.value
@@ -322,7 +321,7 @@ class Session:
         if alarms.severed:
             raise LinkError(f"{self._options} answers, but the card has lost the UPS (upsAlarmCommunicationsLost).")
         self._alarm_conditions = {
-            _owner(child): ("" if child is None else child.name, conditions) for child, conditions in told.items()
+            owner_of(child): ("" if child is None else child.name, conditions) for child, conditions in told.items()
         }
 
     # Who it is
@@ -348,38 +347,9 @@ class Session:
         )
 
     def raw(self) -> tuple[RawValue, ...]:
-        """Give every object that was read, under the name its MIB has for it.
-
-        The unit is that of the point; of what is no point, the MIB's.
-        """
-        chosen = self._chosen()
-        values: list[RawValue] = []
-        for instance in self._inventory.instances:
-            child, owner = instance.child, _owner(instance.child)
-            there = child is None or child.always or (child.kind, child.number) in self._memory.children
-            key = self._keys.get(instance.oid)
-            mine = there and key is not None and chosen[owner, key] == instance.oid
-            text = shown(self._raw.get(instance.oid))
-            point = self._catalogue.point("ups" if child is None else child.kind, key) if mine and key else None
-            unit = instance.row.unit if point is None else point.unit
-            values.append(RawValue(instance.name, text, unit, key if mine else None, owner if there else None))
-        return tuple(values)
-
-    def _chosen(self) -> Mapping[tuple[Owner, str], str]:
-        """Tell for each point which object it was taken from."""
-        chosen: dict[tuple[Owner, str], str] = {}
-        known: set[tuple[Owner, str]] = set()
-        for instance in self._inventory.instances:
-            key = self._keys.get(instance.oid)
-            if key is None:
-                continue
-            place = (_owner(instance.child), key)
-            there = self._believed.get(instance.oid, NOTHING).value is not None
-            if place not in chosen or (there and place not in known):
-                chosen[place] = instance.oid
-                if there:
-                    known.add(place)
-        return chosen
+        """Give every object that was read, under the name its MIB has for it."""
+        said = Said(self._raw, self._readings, self._believed, self._keys)
+        return listing(self._inventory.instances, said, frozenset(self._memory.children), self._catalogue)
 
     def readings(self) -> Mapping[str, Reading]:
         """Give what each object came to, by its OID; also of those that another object is believed before."""
@@ -396,9 +366,9 @@ class Session:
             self._report.count("refused")
             raise
 
-
-def _owner(child: Child | None) -> Owner:
-    return None if child is None else (child.kind, child.number)
+    async def history(self) -> tuple[Alert, ...]:
+        """Read the log that the agent keeps itself. Raises as `read_log`."""
+        return await read_log(self._agent, self._inventory.mibs)
 
 
 def _send(report: Report, points: Mapping[str, Value | None], conditions: Conditions, *, fast: bool) -> None:

@@ -85,6 +85,8 @@ class Converter:
             return Reading(None if word is None else self._coerced(row, word), number, conditions)
         # A text with a point in it is not in tenths: `230.4`.
         value = number if pointed and scale < 1 else number * scale
+        if row.syntax == "fahrenheit":
+            value = (value - 32) / 1.8
         return Reading(self._coerced(row, _rounded(value)), number, conditions)
 
     def _coerced(self, row: ObjectRow, value: Value) -> Value | None:

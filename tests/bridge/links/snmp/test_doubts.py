@@ -49,3 +49,13 @@ def test_object_that_is_not_measured_stays_unknown_without_load() -> None:
     look(doubts, 50, 0, 0)
     assert look(doubts, 0, 0, 0, on_battery=True) == [None, None]
     assert look(doubts, 50, 900, 4) == [900, 4]
+
+
+def test_what_one_phase_does_not_measure_the_others_do_not_either() -> None:
+    load, power = ROWS["upsOutputPercentLoad"], ROWS["upsOutputPower"]
+    instances = [Instance(row, f"{row.name}.{line}", line=line) for row in (load, power) for line in (1, 2, 3)]
+    loads = {1: 6, 2: 4, 3: 0}
+    readings = {f"{load.name}.{line}": Reading(share, share) for line, share in loads.items()}
+    readings |= {f"{power.name}.{line}": Reading(0, 0) for line in loads}
+    believed = fresh().apply(instances, readings)
+    assert [believed[f"{power.name}.{line}"].value for line in loads] == [None, None, 0]
