@@ -11,7 +11,7 @@ from ridethrough.links.base import CommandError, LinkError
 from ridethrough.links.line import LineSettings
 from ridethrough.links.megatec.conversation import Conversation, Verdict
 from ridethrough.links.megatec.dialects import BY_NAME
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from tests.strangers import recorded
 
 from .conftest import Notebook
