@@ -148,6 +148,8 @@ class Link(ABC):
     """The credentials it can use."""
     kind: str = "ups"
     """The kind of device it is a link to; links that can be to several say which when their URL has been read."""
+    kind_is_certain: ClassVar[bool] = True
+    """False where only the equipment itself can say what it is, as a card may sit in a transfer switch."""
     shares_line: ClassVar[bool] = False
     """Whether several links of this scheme may use one serial line, as devices on RS-485 do."""
     deadline: float = 5.0
