@@ -106,6 +106,8 @@ class RawValue:
     """The point that is made of it; None for what the catalogue does not know."""
     child: tuple[str, str] | None = None
     """Kind and number of the child device that has the point."""
+    meaning: str = ""
+    """What it is, for what is no point by its nature and makes a condition, as a contact does."""
 
 
 class Report(Protocol):
