@@ -23,8 +23,11 @@ from .profiles import apply_profile, profiles
 from .thresholds import fault
 from .units import APPARENT_POWER, BATTERY_LIFE, HEALTH_LEVEL, HOLD, HOLD_TIME, RECHARGE_TIME, SHUTDOWN_TIME, Measure
 
-type LinkCheck = Callable[[str], object]
-"""Raises ValueError, with a sentence for people, when a link's URL is wrong; the caller knows the schemes."""
+type LinkCheck = Callable[[str], str | None]
+"""Raises ValueError, with a sentence for people, when a link's URL is wrong; the caller knows the schemes.
+
+Returns the kind of device that the link is to, None when only the equipment knows.
+"""
 
 RESERVED = frozenset({"bridge"})
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -94,14 +97,23 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             raise vol.Invalid(f"there is no file {path}")
         return path
 
+    kinds: dict[str, str | None] = {}
+
     def a_link(value: Tree) -> str:
         url = text(value)
         if check_link is not None:
             try:
-                check_link(url)
+                kinds[url] = check_link(url)
             except ValueError as error:
                 raise vol.Invalid(str(error)) from error
         return url
+
+    def a_device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> UpsConfig:
+        config = _device(kind, values)
+        found = kinds.get(config.link) or kind
+        if found != kind:
+            raise vol.Invalid(_misplaced(config.link, found), path=[Key.LINK])
+        return config
 
     tls = section(
         {vol.Required(Key.CERTIFICATE): a_file, vol.Required(Key.KEY): a_file}, lambda values: TlsConfig(**values)
@@ -147,9 +159,9 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.SYSTEM_SHUTDOWN_TIME): measure(SHUTDOWN_TIME),
             vol.Optional(Key.PIPE): pipe,
         },
-        lambda values: _device("ups", values),
+        lambda values: a_device("ups", values),
     )
-    transfer_switch = section(device, lambda values: _device("transfer_switch", values))
+    transfer_switch = section(device, lambda values: a_device("transfer_switch", values))
     return section(
         {
             vol.Optional(Key.NAME, default="Ridethrough"): text,
@@ -161,6 +173,13 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
         },
         lambda values: BridgeConfig(**values),
     )
+
+
+def _misplaced(link: str, kind: str) -> str:
+    """Say where a device belongs that stands in the wrong list."""
+    lists = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Key.TRANSFER_SWITCHES)}
+    name, place = lists[kind]
+    return f"{link} is a link to {name}, which belongs under {place}:"
 
 
 def _device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> UpsConfig:

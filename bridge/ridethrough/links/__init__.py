@@ -2,7 +2,7 @@
 
 from .base import Credentials, Link, LinkError, LinkUrl
 from .context import LinkContext
-from .port import SerialPorts
+from .ports import SerialPorts
 from .runner import LinkRunner, LinkState
 from .schemes import LINKS, check_link, check_links, open_link
 from .trace import Subscription, Trace

@@ -108,6 +108,8 @@ class RawValue:
     """Kind and number of the child device that has the point."""
     value: Value | None = None
     """What it comes to in `unit`, where that is known; the point may have been taken from another one all the same."""
+    meaning: str = ""
+    """What it is, for what is no point by its nature and makes a condition, as a contact does."""
 
 
 class Report(Protocol):
@@ -150,6 +152,8 @@ class Link(ABC):
     """The credentials it can use."""
     kind: str = "ups"
     """The kind of device it is a link to; links that can be to several say which when their URL has been read."""
+    kind_is_certain: ClassVar[bool] = True
+    """False where only the equipment itself can say what it is, as a card may sit in a transfer switch."""
     shares_line: ClassVar[bool] = False
     """Whether several links of this scheme may use one serial line, as devices on RS-485 do."""
     deadline: float = 5.0

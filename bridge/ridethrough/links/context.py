@@ -7,7 +7,7 @@ from typing import Protocol, Self
 from ridethrough.clock import Clock
 from ridethrough.site import Site
 
-from .port import SerialPorts
+from .ports import SerialPorts
 
 
 class Traps(Protocol):

@@ -1,63 +1,26 @@
-"""The owner of serial ports: one owner per port, opened in a thread, every byte traced."""
+"""A serial port with one owner: every byte traced, one exchange at a time on the line."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import contextlib
-from dataclasses import dataclass
-import errno
 import fcntl
-import os
-from pathlib import Path
-import stat
 import sys
 import termios
 from typing import Any
 
 import serial
-from serial_asyncio_fast import SerialTransport
 
 from ridethrough.clock import Clock
 
+from .answer import Answer, FloodError, MalformedError, NoAnswerError
 from .base import LinkError
 from .line import LineSettings
+from .serial_device import Transport, set_free
 from .trace import RECEIVED, SENT, Trace, escaped
 
 BACKLOG = 4096
 """Bytes kept that nobody has asked for; a device that sends more is flooding the line."""
-
-
 _MODEM_INPUTS = {"cts": termios.TIOCM_CTS, "dcd": termios.TIOCM_CD, "dsr": termios.TIOCM_DSR, "ri": termios.TIOCM_RI}
-
-
-class NoAnswerError(LinkError):
-    """Nothing came back in time."""
-
-
-class MalformedError(LinkError):
-    """Something came back, but not what was asked for: too short, too long, another shape."""
-
-    def __init__(self, message: str, received: bytes) -> None:
-        """`received` is what came instead, cut to what a person can use."""
-        super().__init__(message)
-        self.received = received[:80]
-
-
-class FloodError(MalformedError):
-    """The other end sends without being asked and does not stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One line that came back."""
-
-    data: bytes
-    """Without its terminator."""
-    at: float
-    """The clock's monotonic time of its last byte."""
-    seconds: float
-    """From the first byte of the request to the last of the answer."""
-    strays: tuple[bytes, ...] = ()
-    """Lines that came before it and belong to no question of ours, e.g. late answers."""
 
 
 def _anything(_line: bytes) -> bool:
@@ -75,7 +38,7 @@ class SerialPort(asyncio.Protocol):
         self.trace = trace
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._transport: _Transport | None = None
+        self._transport: Transport | None = None
         self._device: serial.Serial = None
         self._received = bytearray()
         self._last_byte = clock.monotonic()
@@ -89,7 +52,7 @@ class SerialPort(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, _Transport)
+        assert isinstance(transport, Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -261,7 +224,7 @@ class SerialPort(asyncio.Protocol):
         """Give the port back; returns when it is closed."""
         await asyncio.sleep(0)  # the transport presents itself in the turn after the opening
         if self._transport is not None and not self._transport.is_closing():
-            _set_free(self._transport.serial)
+            set_free(self._transport.serial)
             self._transport.abort()
         await asyncio.wait({self._gone})
 
@@ -329,218 +292,8 @@ class SerialPort(asyncio.Protocol):
             deadline = min(last, max(first if strays else 0.0, self._loop.time() + max(0.25, self.line.seconds(20))))
 
 
-class SharedPort:
-    """A part in a port that several links use in turns, such as an RS-485 line with a device for each."""
-
-    def __init__(self, port: SerialPort, parts: set[SharedPort], turn: asyncio.Lock) -> None:
-        """Use `SerialPorts.share` instead. Who opens or closes the port has the `turn`."""
-        self.port = port
-        self._parts = parts
-        self._turn = turn
-        parts.add(self)
-
-    async def close(self) -> None:
-        """Give the part back; the port is closed with the last one."""
-        async with self._turn:
-            self._parts.discard(self)
-            if not self._parts:
-                await self.port.close()
-
-
-class SerialPorts:
-    """Every serial port of the process, and the trace of each."""
-
-    def __init__(self, clock: Clock) -> None:
-        """No port is open yet."""
-        self._clock = clock
-        self._traces: dict[str, Trace] = {}
-        self._owners: dict[str, str] = {}
-        """Real path to the name under which it is owned."""
-        self._open: dict[str, SerialPort] = {}
-        self._shared: dict[str, set[SharedPort]] = {}
-        """Real path to the parts in a port that is shared."""
-        self._sharing: dict[str, asyncio.Lock] = {}
-
-    @property
-    def traces(self) -> Mapping[str, Trace]:
-        """The traces of all ports that have been named so far, by the name they were given."""
-        return self._traces
-
-    def trace(self, path: str) -> Trace | None:
-        """Return the trace of a port, under any of its names; None if nobody has named the port."""
-        if path in self._traces:
-            return self._traces[path]
-        real = os.path.realpath(path)
-        return next((trace for name, trace in self._traces.items() if os.path.realpath(name) == real), None)
-
-    def keep_trace(self, path: str) -> Trace:
-        """Return the trace of a port, made if there is none; it stays when the port is opened, lost and opened again."""
-        return self._traces.setdefault(path, Trace(self._clock))
-
-    async def open(self, path: str, line: LineSettings) -> SerialPort:
-        """Own a port until `SerialPort.close`.
-
-        Raises LinkError with a sentence that says what to do: there is no such port, no permission, it is no serial
-        port, somebody else has it.
-        """
-        real = await asyncio.to_thread(os.path.realpath, path)
-        owner = self._owners.get(real)
-        if owner is not None:
-            alias = "" if owner == path else f" under the name {owner}"
-            raise LinkError(f"{path} is already used by another link{alias}; give each port to one link only.")
-        self._owners[real] = path
-        trace = self.keep_trace(path)
-        port = SerialPort(path, line, trace, self._clock, lambda: self._release(real))
-        try:
-            device = await _opened(path, real, line)
-            port.use(device)
-            try:
-                _Transport(asyncio.get_running_loop(), port, device)
-            except OSError as error:  # it has gone between its opening and now
-                device.close()
-                raise LinkError(_sentence(path, error)) from error
-        except BaseException:
-            self._release(real)
-            raise
-        self._open[real] = port
-        trace.note(f"{path}: opened at {line.baud} baud")
-        return port
-
-    async def share(self, path: str, line: LineSettings) -> SharedPort:
-        """Own a part in a port: others who share it, and nobody else, may use it as well.
-
-        Raises LinkError as `open` does, and when those who have it set the line in another way.
-        """
-        real = await asyncio.to_thread(os.path.realpath, path)
-        turn = self._sharing.setdefault(real, asyncio.Lock())
-        async with turn:
-            parts = self._shared.get(real)
-            port = next((part.port for part in parts or () if not part.port.lost), None)
-            if parts is None or port is None:
-                port, parts = await self.open(path, line), set()
-                self._shared[real] = parts
-            elif port.line != line:
-                raise LinkError(
-                    f"{path} is already used by another link that sets it to {port.line.baud} baud, "
-                    f"{port.line.parity} parity, {port.line.stop_bits} stop bits; all links on one line must agree."
-                )
-            return SharedPort(port, parts, turn)
-
-    async def close(self) -> None:
-        """Close every port that is still open."""
-        for port in list(self._open.values()):
-            await port.close()
-
-    def _release(self, real: str) -> None:
-        self._owners.pop(real, None)
-        self._open.pop(real, None)
-        self._shared.pop(real, None)
-
-
-async def _opened(path: str, real: str, line: LineSettings) -> serial.Serial:
-    """Open in a thread, as opening may block; a port that opens after we were cancelled is closed again."""
-    opening = asyncio.get_running_loop().run_in_executor(None, _open, path, real, line)
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
-        raise
-
-
-class _Transport(SerialTransport):
-    """pyserial's transport, less its complaint to the loop: that an adapter was unplugged is no bug of ours."""
-
-    def _fatal_error(self, exc: BaseException, message: str = "") -> None:
-        self._abort(exc)
-
-
-class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotations
-    """pyserial's port for an event loop: reads and writes what is possible now.
-
-    pyserial waits in select(), which fails for file descriptors from 1024 on, as a bridge with many clients has them.
-    """
-
-    def read(self, size: int = 1) -> bytes:
-        """Take what has arrived; raises SerialException when the port has gone."""
-        try:
-            data = os.read(self.fd, size)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise serial.SerialException(error.errno, f"reading failed: {error.strerror}") from error
-        if not data:
-            raise serial.SerialException(errno.EIO, "hung up")
-        return data
-
-    def write(self, data: bytes) -> int:
-        """Send what can be sent now and say how much; raises SerialException when the port has gone."""
-        try:
-            return os.write(self.fd, data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise serial.SerialException(error.errno, f"writing failed: {error.strerror}") from error
-
-
-def _open(path: str, real: str, line: LineSettings) -> serial.Serial:
-    try:
-        if not stat.S_ISCHR(Path(real).stat().st_mode):
-            raise LinkError(f"{path} is not a serial port.")
-        device = _Device()
-        device.port = real
-        device.baudrate, device.parity, device.stopbits = line.baud, line.parity, line.stop_bits
-        device.dtr, device.rts = line.dtr, line.rts
-        device.exclusive = True
-        # VMIN 1, VTIME 0: only a port that has gone reads as empty.
-        device.inter_byte_timeout = 0
-        device.open()
-        if not _is_pty(device.fd):
-            with contextlib.suppress(OSError):  # the lock is the main thing; not every driver knows this one
-                fcntl.ioctl(device.fd, termios.TIOCEXCL)
-    except (OSError, termios.error) as error:
-        raise LinkError(_sentence(path, error)) from error
-    return device
-
-
-def _sentence(path: str, error: Exception) -> str:
-    match getattr(error, "errno", None):
-        case errno.ENOENT | errno.ENXIO | errno.ENODEV:
-            return f"There is no port {path}; is the adapter plugged in? `ls /dev/serial/by-id` shows what there is."
-        case errno.EACCES | errno.EPERM:
-            return (
-                f"No permission to open {path}; add the user of the bridge to the group that owns it, as a rule: "
-                "sudo usermod -a -G dialout <user>, then log in again."
-            )
-        case errno.EBUSY | errno.EAGAIN:
-            return f"{path} is in use by another program; end that program or give the bridge another port."
-        case None | errno.ENOTTY | errno.EINVAL:
-            return f"{path} is not a serial port ({error})."
-        case _:
-            return f"{path} cannot be opened: {error}"
-
-
-def _is_pty(descriptor: int) -> bool:
-    """Whether this is a pseudo-terminal: there TIOCEXCL would outlive us if we were killed, and lock us out."""
-    return 136 <= os.major(os.fstat(descriptor).st_rdev) <= 143
-
-
 def _word(on: bool) -> str:
     return "on" if on else "off"
 
 
-def _set_free(device: serial.Serial) -> None:
-    """Let others open the port, and drop what is still to be sent: closing would wait for it."""
-    with contextlib.suppress(OSError, termios.error):  # it has gone: there is nothing left to free
-        fcntl.ioctl(device.fd, termios.TIOCNXCL)
-        termios.tcflush(device.fd, termios.TCIOFLUSH)
-
-
-__all__ = [
-    "Answer",
-    "FloodError",
-    "MalformedError",
-    "NoAnswerError",
-    "SerialPort",
-    "SerialPorts",
-    "SharedPort",
-]
+__all__ = ["SerialPort"]

@@ -177,6 +177,8 @@ def _result(url: str, sheet: Sheet, raw: tuple[RawValue, ...], catalogue: Catalo
 
 def _raw_row(raw: RawValue, sheet: Sheet, catalogue: Catalogue) -> ProbeRow:
     part = sheet if raw.child is None else sheet.children.get(raw.child, sheet)
+    if raw.key is None and raw.meaning:
+        return ProbeRow(part.device, raw.name, raw.text, raw.unit, "good", raw.meaning, raw.text)
     if raw.key is None:
         told = raw.text if raw.value is None else raw.value
         return ProbeRow(part.device, raw.name, told, raw.unit, "not catalogued", "", raw.text)

@@ -30,9 +30,13 @@ def open_link(url: str, credentials: Credentials, context: LinkContext) -> Link:
     return LINKS[parsed.scheme](parsed, credentials, context)
 
 
-def check_link(url: str) -> None:
-    """Raise ValueError with a sentence when a URL stands for no link; nothing is opened."""
-    open_link(url, Credentials(), LinkContext.alone(SystemClock()))
+def check_link(url: str) -> str | None:
+    """Return the kind of device that a link is to, None when that is not certain; nothing is opened.
+
+    Raises ValueError with a sentence when a URL stands for no link.
+    """
+    link = open_link(url, Credentials(), LinkContext.alone(SystemClock()))
+    return link.kind if link.kind_is_certain else None
 
 
 def check_links(devices: Iterable[tuple[str, str, str | None]]) -> list[tuple[str, str]]:

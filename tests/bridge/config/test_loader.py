@@ -34,14 +34,14 @@ def write(tmp_path: Path) -> Write:
     return to_file
 
 
-def problems(file: Path, check_link: Callable[[str], object] | None = None) -> list[tuple[int, str]]:
+def problems(file: Path, check_link: Callable[[str], str | None] | None = None) -> list[tuple[int, str]]:
     """Return what is wrong with a file, by line."""
     with pytest.raises(ConfigError) as caught:
         load(file, check_link)
     return [(problem.line, problem.message) for problem in caught.value.problems]
 
 
-def the_problem(file: Path, check_link: Callable[[str], object] | None = None) -> tuple[int, str]:
+def the_problem(file: Path, check_link: Callable[[str], str | None] | None = None) -> tuple[int, str]:
     """Return the one thing that is wrong with a file."""
     (problem,) = problems(file, check_link)
     return problem

@@ -9,7 +9,7 @@ import pytest
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Conditions, Identity, Points
 from ridethrough.links.megatec import link as link_module
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.site import Value
 
 from .peers import MEGATEC, SerialPeer

@@ -8,7 +8,7 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkUrl
 from ridethrough.links.context import LinkContext
 from ridethrough.links.megatec import MegatecLink
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 
 from .conftest import Notebook
 from .peers import SerialPeer

@@ -9,7 +9,7 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkError
 from ridethrough.links.context import LinkContext
 from ridethrough.links.megatec import MegatecLink, link as link_module
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.schemes import open_link
 
 from .conftest import Notebook

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from ridethrough.links.base import CommandError
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 
 from .conftest import Notebook
 from .megatec import connected, megatec

@@ -15,7 +15,7 @@ from ridethrough.links.base import LinkError
 from ridethrough.links.megatec import MegatecLink, pipe as pipe_module
 from ridethrough.links.megatec.dialects import BY_NAME
 from ridethrough.links.megatec.pipe import Rules
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.sim import DESIGNS, Simulation
 from ridethrough.sim.change import Change
 from ridethrough.sim.face import Place

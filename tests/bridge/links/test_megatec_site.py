@@ -9,7 +9,7 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import CommandError
 from ridethrough.links.megatec import MegatecLink
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.runner import LinkRunner, LinkState
 from ridethrough.site import Commands, Device, DeviceId, Quality, Site
 from ridethrough.tasks import Backoff

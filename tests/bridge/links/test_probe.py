@@ -10,7 +10,7 @@ import pytest
 from ridethrough.clock import ManualClock, SystemClock
 from ridethrough.links.base import Credentials, Identity, Link, LinkError, RawValue, Report
 from ridethrough.links.context import LinkContext
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.probe import ProbeResult, probe, probe_link, render_table, to_json
 from ridethrough.site import CommandResult, Value
 

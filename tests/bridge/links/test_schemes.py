@@ -70,3 +70,22 @@ def test_check_names_the_line_of_the_second_of_two_upses_on_one_port(
     told = capsys.readouterr().err
     assert f"{path}:6: ups.link: /dev/ttyS0 is already used by ups-1" in told
     assert "ups-3" not in told
+
+
+def test_check_says_where_a_device_of_another_kind_belongs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ridethrough.yaml"
+    path.write_text(
+        "name: Here\nups:\n  - id: a\n    link: modbus://192.0.2.1/1?profile=sts_tumel\n"
+        "  - id: b\n    link: snmp://192.0.2.2\n"
+        "transfer_switches:\n  - id: c\n    link: megatec:/dev/ttyS0\n"
+        "  - id: d\n    link: snmp://192.0.2.3\n  - id: e\n    link: nut://192.0.2.4/ats\n"
+        "  - id: f\n    link: modbus://192.0.2.5/1?profile=transfer_switch\n"
+    )
+    assert main(["check", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        (
+            f"{path}:4: ups.link: modbus://192.0.2.1/1?profile=sts_tumel is a link to a transfer switch, "
+            "which belongs under transfer_switches:"
+        ),
+        f"{path}:9: transfer_switches.link: megatec:/dev/ttyS0 is a link to a UPS, which belongs under ups:",
+    ]

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
 from ridethrough.links.line import LineSettings
-from ridethrough.links.port import MalformedError, NoAnswerError, SerialPorts
+from ridethrough.links.ports import SerialPorts
 
 from .peers import STATUS, SerialPeer
 

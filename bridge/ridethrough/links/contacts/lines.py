@@ -5,7 +5,8 @@ from typing import Protocol
 
 from ridethrough.clock import Clock
 from ridethrough.links.line import LineSettings
-from ridethrough.links.port import SerialPort, SerialPorts
+from ridethrough.links.port import SerialPort
+from ridethrough.links.ports import SerialPorts
 
 from .cables import BREAK
 from .rfc2217 import RemotePort, connect

@@ -216,8 +216,12 @@ class ContactsLink(Link):
     def raw(self) -> tuple[RawValue, ...]:
         """Give the contacts as they stand."""
         return tuple(
-            RawValue(contact.name, "closed" if contact.name in self._closed else "open")
-            for contact in dict.fromkeys(self._cable.needed)
+            RawValue(
+                contact.name,
+                _stands(contact, contact.name in self._closed),
+                meaning=_meaning(self._cable, contact.name),
+            )
+            for contact in {contact.name: contact for contact in self._cable.needed}.values()
         )
 
     # Shutting down
@@ -281,6 +285,31 @@ def _cable(options: Options) -> Cable:
         cable = replace(cable, shutdown=outputs(text))
     pulse = options.number("pulse")
     return replace(cable, pulse=cable.pulse or PULSE) if pulse is None else replace(cable, pulse=pulse)
+
+
+def _stands(contact: Contact, closed: bool) -> str:
+    """Word how a contact stands: a line is high or low, as on a meter."""
+    if contact.line:
+        return "high" if closed else "low"
+    return "closed" if closed else "open"
+
+
+def _condition(key: str) -> str:
+    known = load_catalogue().condition("ups", key)
+    assert known is not None
+    return known.name
+
+
+def _meaning(cable: Cable, name: str) -> str:
+    """Say what a contact says, and how it has to stand for that."""
+    said = [
+        f"{_condition(MEANINGS[meaning])} when {_stands(contact, not contact.inverted)}"
+        for meaning, contact in cable.contacts.items()
+        if contact.name == name
+    ]
+    if cable.present is not None and cable.present.name == name:
+        said.append(f"the cable is there when {_stands(cable.present, not cable.present.inverted)}")
+    return ", ".join(said)
 
 
 def _delay(command: str, arguments: Mapping[str, Value]) -> float:

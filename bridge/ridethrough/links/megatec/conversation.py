@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 import re
 
+from ridethrough.links.answer import Answer, FloodError, MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError, Report
-from ridethrough.links.port import Answer, FloodError, MalformedError, NoAnswerError, SerialPort
+from ridethrough.links.port import SerialPort
 from ridethrough.links.trace import escaped
 
 from .answer import Parsed, parse

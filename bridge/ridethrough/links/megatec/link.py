@@ -9,11 +9,12 @@ import os
 from typing import ClassVar
 
 from ridethrough.clock import Clock
+from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import Credentials, Identity, Link, LinkError, LinkUrl, Reach, Report
 from ridethrough.links.context import LinkContext
 from ridethrough.links.line import LINE_OPTIONS, line_settings
 from ridethrough.links.option import Option, Options, choice, number
-from ridethrough.links.port import MalformedError, NoAnswerError, SerialPort
+from ridethrough.links.port import SerialPort
 from ridethrough.site import CommandError, CommandResult, Value
 
 from .answer import Parsed

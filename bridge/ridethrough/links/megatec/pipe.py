@@ -13,7 +13,8 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
 from ridethrough.links.base import LinkError, Report
 from ridethrough.links.line import LineSettings
-from ridethrough.links.port import SerialPort, SerialPorts
+from ridethrough.links.port import SerialPort
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.trace import escaped
 
 from .commands import CommandRow

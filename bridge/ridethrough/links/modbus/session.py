@@ -162,7 +162,7 @@ class Session:
         self._take(raws)
         self._note_refusals(self._parts)
         for device, rows in _by_device(raws).items():
-            if device is not None and (device in self._children or any(rows.values())):
+            if device is not None and (device in self._children or any(raw for row, raw in rows.items() if _told(row))):
                 self._children.add(device)
                 meaning = self._understand(device, rows)
                 self._child(device).status(meaning.points, meaning.conditions)

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from ridethrough.links.port import MalformedError, NoAnswerError
+from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.maps.registers import Register
 
 from .decode import Raw, raw_of

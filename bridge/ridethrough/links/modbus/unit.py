@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
-from ridethrough.links.port import MalformedError, NoAnswerError
 
 from .options import ModbusOptions
 from .protocol import GarbageError, Question, RefusalError, named

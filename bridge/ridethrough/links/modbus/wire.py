@@ -6,9 +6,10 @@ import errno
 import socket
 from typing import Protocol, Self
 
+from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
 from ridethrough.links.line import LineSettings
-from ridethrough.links.port import MalformedError, NoAnswerError, SerialPorts, SharedPort
+from ridethrough.links.ports import SerialPorts, SharedPort
 
 from .protocol import Question, find_rtu, find_tcp, rtu_frame, tcp_frame
 

@@ -38,6 +38,7 @@ class NutLink(Link):
     title: ClassVar[str] = "Network UPS Tools (upsd)"
     example: ClassVar[str] = "nut://127.0.0.1:3493/ups1"
     reach: ClassVar[Reach] = Reach.HOST
+    kind_is_certain: ClassVar[bool] = False
     port: ClassVar[int | None] = PORT
     options: ClassVar[tuple[Option, ...]] = OPTIONS
     secrets: ClassVar[tuple[Secret, ...]] = (Secret.USERNAME, Secret.PASSWORD)

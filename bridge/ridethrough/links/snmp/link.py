@@ -33,6 +33,7 @@ class SnmpLink(Link):
     title: ClassVar[str] = "SNMP (RFC 1628 and makers' MIBs)"
     example: ClassVar[str] = "snmp://192.0.2.10"
     reach: ClassVar[Reach] = Reach.HOST
+    kind_is_certain: ClassVar[bool] = False
     port: ClassVar[int | None] = PORT
     options: ClassVar[tuple[Option, ...]] = OPTIONS
     secrets: ClassVar[tuple[Secret, ...]] = (

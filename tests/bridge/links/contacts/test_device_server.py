@@ -78,7 +78,18 @@ async def test_a_cable_that_is_pulled_out_is_no_power_failure(server: DeviceServ
     assert notebook.conditions["on_battery"] is False
     server.set(dsr=True, ri=False)
     async with running(link, notebook):
-        assert {value.name: value.text for value in link.raw()} == {"ri": "open", "dcd": "open", "dsr": "closed"}
+        assert {value.name: value.text for value in link.raw()} == {"ri": "low", "dcd": "low", "dsr": "high"}
+
+
+async def test_the_probe_says_what_each_line_means(server: DeviceServer) -> None:
+    server.set(dsr=True, ri=False, dcd=False)
+    url = f"contacts://127.0.0.1:{server.port}?cable=apc-940-0095a"
+    result = await probe(url, Credentials(), LinkContext.alone(SystemClock()))
+    assert [(row.key, row.text, row.quality, row.name) for row in result.rows] == [
+        ("dcd", "low", "good", "Battery low when high"),
+        ("dsr", "high", "good", "the cable is there when high"),
+        ("ri", "low", "good", "On battery when high"),
+    ]
 
 
 async def test_a_server_that_closes_is_lost_at_once(server: DeviceServer, notebook: Notebook) -> None:
@@ -221,4 +232,4 @@ async def test_a_probe_shows_the_contacts(server: DeviceServer) -> None:
     url = f"contacts://127.0.0.1:{server.port}?power_fail=cts&battery_low=dcd"
     result = await probe(url, Credentials(), LinkContext.alone(SystemClock()), timeout=10)
     assert {row.key: row.active for row in result.conditions} == {"on_battery": True, "battery_low": False}
-    assert {row.key: row.text for row in result.rows} == {"cts": "closed", "dcd": "open"}
+    assert {row.key: row.text for row in result.rows} == {"cts": "high", "dcd": "low"}

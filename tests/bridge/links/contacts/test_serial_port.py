@@ -12,7 +12,7 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkError, LinkUrl
 from ridethrough.links.contacts import ContactsLink
 from ridethrough.links.context import LinkContext
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from tests.bridge.links.conftest import Notebook
 from tests.bridge.links.peers import SerialPeer
 

@@ -13,7 +13,7 @@ from ridethrough.config import UpsConfig
 from ridethrough.links.base import Credentials, LinkError, LinkUrl
 from ridethrough.links.contacts import ContactsLink, link as link_module
 from ridethrough.links.context import LinkContext
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.runner import LinkRunner, LinkState
 from ridethrough.site import CommandError, Commands, Device, DeviceId, Quality, Site, Source, keep_expiring
 from ridethrough.tasks import Backoff

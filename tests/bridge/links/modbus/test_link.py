@@ -316,6 +316,18 @@ async def test_a_card_that_has_lost_its_ups(device: Standin, running: Running, r
     assert sentence == f"unit 1 at 127.0.0.1:{device.port} answers, but says that it has lost its UPS."
 
 
+async def test_a_module_that_is_lost_does_not_take_the_ups_along(running: Running, notebook: Notebook) -> None:
+    registers = dict.fromkeys((*range(100, 184), *range(30100, 33067)), 0) | {103: 97, 104: 230, 109: 4, 30103: 98}
+    async with (
+        Standin(registers | {30234: 1, 30352: 7}) as device,
+        running(f"{device.url.partition('?')[0]}?profile=abb&poll=0.1"),
+    ):
+        await notebook.until(lambda: ("ups_module", "2") in notebook.children)
+    assert notebook.children["ups_module", "2"].conditions["communications_lost"] is True
+    # What the card repeats for every module does not make a module of it.
+    assert notebook.children.keys() == {("ups_module", "1"), ("ups_module", "2")}
+
+
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [

@@ -10,7 +10,7 @@ from ridethrough.links.base import Credentials, LinkUrl
 from ridethrough.links.context import LinkContext
 from ridethrough.links.nut import NutLink
 from ridethrough.links.nut.options import understand
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.schemes import LINKS, open_link
 
 from .conftest import Certificate

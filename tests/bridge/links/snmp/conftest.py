@@ -9,7 +9,7 @@ import pytest
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkUrl
 from ridethrough.links.context import LinkContext, Traps
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.probe import Sheet
 from ridethrough.links.snmp import SnmpLink
 from tests.peers.snmpagent import SnmpAgent

@@ -12,7 +12,7 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, LinkError
 from ridethrough.links.context import LinkContext
-from ridethrough.links.port import SerialPorts
+from ridethrough.links.ports import SerialPorts
 from ridethrough.links.probe import Sheet
 from ridethrough.links.runner import LinkRunner, LinkState
 from ridethrough.links.schemes import open_link

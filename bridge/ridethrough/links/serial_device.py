@@ -1,0 +1,115 @@
+"""The operating system's serial device: opened in a thread, locked, read and written without waiting."""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+import stat
+import termios
+
+import serial
+from serial_asyncio_fast import SerialTransport
+
+from .base import LinkError
+from .line import LineSettings
+
+
+class Transport(SerialTransport):
+    """pyserial's transport, less its complaint to the loop: that an adapter was unplugged is no bug of ours."""
+
+    def _fatal_error(self, exc: BaseException, message: str = "") -> None:
+        self._abort(exc)
+
+
+class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotations
+    """pyserial's port for an event loop: reads and writes what is possible now.
+
+    pyserial waits in select(), which fails for file descriptors from 1024 on, as a bridge with many clients has them.
+    """
+
+    def read(self, size: int = 1) -> bytes:
+        """Take what has arrived; raises SerialException when the port has gone."""
+        try:
+            data = os.read(self.fd, size)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise serial.SerialException(error.errno, f"reading failed: {error.strerror}") from error
+        if not data:
+            raise serial.SerialException(errno.EIO, "hung up")
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Send what can be sent now and say how much; raises SerialException when the port has gone."""
+        try:
+            return os.write(self.fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise serial.SerialException(error.errno, f"writing failed: {error.strerror}") from error
+
+
+def open_device(path: str, real: str, line: LineSettings) -> serial.Serial:
+    """Open the device `real`, which its owner calls `path`; this may block. Raises LinkError."""
+    try:
+        if not stat.S_ISCHR(Path(real).stat().st_mode):
+            raise LinkError(f"{path} is not a serial port.")
+        device = _Device()
+        device.port = real
+        device.baudrate, device.parity, device.stopbits = line.baud, line.parity, line.stop_bits
+        device.dtr, device.rts = line.dtr, line.rts
+        device.exclusive = True
+        # VMIN 1, VTIME 0: only a port that has gone reads as empty.
+        device.inter_byte_timeout = 0
+        device.open()
+        if not _is_pty(device.fd):
+            with contextlib.suppress(OSError):  # the lock is the main thing; not every driver knows this one
+                fcntl.ioctl(device.fd, termios.TIOCEXCL)
+    except (OSError, termios.error) as error:
+        raise LinkError(sentence(path, error)) from error
+    return device
+
+
+def sentence(path: str, error: Exception) -> str:
+    """Say why a port cannot be opened, and what to do."""
+    match getattr(error, "errno", None):
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV:
+            return f"There is no port {path}; is the adapter plugged in? `ls /dev/serial/by-id` shows what there is."
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"No permission to open {path}; add the user of the bridge to the group that owns it, as a rule: "
+                "sudo usermod -a -G dialout <user>, then log in again."
+            )
+        case errno.EBUSY | errno.EAGAIN:
+            return f"{path} is in use by another program; end that program or give the bridge another port."
+        case None | errno.ENOTTY | errno.EINVAL:
+            return f"{path} is not a serial port ({error})."
+        case _:
+            return f"{path} cannot be opened: {error}"
+
+
+def _is_pty(descriptor: int) -> bool:
+    """Whether this is a pseudo-terminal: there TIOCEXCL would outlive us if we were killed, and lock us out."""
+    return 136 <= os.major(os.fstat(descriptor).st_rdev) <= 143
+
+
+async def opened(path: str, real: str, line: LineSettings) -> serial.Serial:
+    """Open in a thread, as opening may block; a port that opens after we were cancelled is closed again."""
+    opening = asyncio.get_running_loop().run_in_executor(None, open_device, path, real, line)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
+        raise
+
+
+def set_free(device: serial.Serial) -> None:
+    """Let others open the port, and drop what is still to be sent: closing would wait for it."""
+    with contextlib.suppress(OSError, termios.error):  # it has gone: there is nothing left to free
+        fcntl.ioctl(device.fd, termios.TIOCNXCL)
+        termios.tcflush(device.fd, termios.TCIOFLUSH)
+
+
+__all__ = ["Transport", "open_device", "opened", "sentence", "set_free"]
