@@ -13,6 +13,7 @@ import random
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from homeassistant.util.json import json_loads
 from yarl import URL
 
@@ -224,6 +225,34 @@ class BridgeClient:
         if answer.code is not None:
             raise ConfigureFailed(answer.code, answer.message, answer.field)
         return answer.data
+
+    async def alerts(self, key: str) -> tuple[wire.Alert, ...]:
+        """Have the bridge read the alert history that the device with this key keeps itself, oldest first.
+
+        Raises CommandFailed with the bridge's code, `offline` when the bridge is not connected, or `no_answer`.
+        """
+        if not self.live:
+            raise CommandFailed("offline", "The bridge is not connected.")
+        try:
+            async with (
+                asyncio.timeout(COMMAND_TIMEOUT),
+                self._session.get(
+                    self.address.url(f"/api/v1/history/{key}.json"),
+                    ssl=self.address.ssl,
+                    headers={hdrs.AUTHORIZATION: f"Bearer {self._token}"},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                if response.ok:
+                    return wire.alerts(await response.json())
+                if response.content_type != "application/json":
+                    code = "forbidden" if response.status in (401, 403) else "unknown_command"
+                    raise CommandFailed(code, (await response.text()).strip())
+                raise CommandFailed(*wire.failed(await response.json()))
+        except TimeoutError as error:
+            raise CommandFailed("no_answer", f"There was no result within {COMMAND_TIMEOUT:g} s.") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise CommandFailed("no_answer", str(error)) from error
 
     @property
     def _open_socket(self) -> aiohttp.ClientWebSocketResponse | None:

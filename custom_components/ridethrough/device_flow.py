@@ -4,7 +4,7 @@ Protocol, connection, test, name and rights. The bridge says what is possible, t
 file; the form knows no protocol.
 """
 
-from asyncio import Task
+import asyncio
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,6 +31,10 @@ ERRORS: Final = frozenset({"invalid", "taken", "conflict", "busy", "unreachable"
 """Codes that can be put right in the form, and `taken`, our own; what is in neither is `refused`."""
 PROVISIONAL: Final = "new-device"
 """What a device is called as long as it is only tried."""
+AT_ONCE: Final = 1.0
+"""Seconds. A test that ends sooner shows no progress."""
+SUBSCRIBED: Final = 2.0
+"""Seconds. The frontend subscribes to the end of a progress when it shows one, and waits for ever for an end before."""
 
 
 class DeviceSubentryFlow(ConfigSubentryFlow):
@@ -50,7 +54,7 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
         """What was entered; None for what is to be forgotten."""
         self._finding: Finding | None = None
         self._failure: ConfigureFailed | None = None
-        self._trial: Task[str] | None = None
+        self._trial: asyncio.Task[str] | None = None
         self._next = ""
 
     @property
@@ -192,7 +196,10 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
     async def async_step_test(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Wait while the bridge tries the link."""
         if self._trial is None:
-            self._trial = self.hass.async_create_task(self._try(), "ridethrough test", eager_start=False)
+            self._trial = trial = self.hass.async_create_task(self._try(), "ridethrough test", eager_start=False)
+            _, running = await asyncio.wait([trial], timeout=AT_ONCE)
+            if running:
+                self._trial = self.hass.async_create_task(_not_before(trial, SUBSCRIBED), "ridethrough progress")
         if not self._trial.done():
             return self.async_show_progress(
                 step_id="test",
@@ -313,3 +320,9 @@ class DeviceSubentryFlow(ConfigSubentryFlow):
             return {}, {"message": ""}
         field = form.error_field(self._scheme, self._reach, failure.field)
         return {field: failure.code if failure.code in ERRORS else "refused"}, {"message": str(failure)}
+
+
+async def _not_before[T](task: asyncio.Task[T], seconds: float) -> T:
+    """Wait for a task, and at least so long."""
+    result, _ = await asyncio.gather(task, asyncio.sleep(seconds))
+    return result

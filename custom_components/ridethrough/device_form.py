@@ -177,7 +177,7 @@ def reach_of(scheme: Scheme, address: LinkAddress) -> Reach:
 
 def option_placeholders(scheme: Scheme) -> dict[str, str]:
     """Explain the options in the bridge's words: each at its field, those without a name of ours together."""
-    rows = [option for option in scheme.options if option.name not in {*COMMON, *WORDED}]
+    rows = [option for option in _asked(scheme) if option.name not in {*COMMON, *WORDED}]
     explained = {f"option_{option.name}": _sentence(option.summary) for option in scheme.options}
     return explained | {"options": " ".join(f"{option.name}: {_sentence(option.summary)}" for option in rows)}
 

@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, device_registry as dr, entity_registry as er, service, target
 import probatio
 
 from .bridge import Bridge, RidethroughConfigEntry
 from .const import DOMAIN
-from .entity import send_command
+from .entity import send_command, told
+from .errors import CommandFailed
 from .wire import Value
 
 SERVICE_COMMAND = "command"
+SERVICE_HISTORY = "get_alert_history"
 ATTR_COMMAND = "command"
 ATTR_ARGUMENTS = "arguments"
 
@@ -29,6 +31,8 @@ COMMAND_SCHEMA = probatio.Schema(
         probatio.Optional(ATTR_ARGUMENTS, default=dict): {cv.string: probatio.Any(bool, int, float, str)},
     }
 )
+
+HISTORY_SCHEMA = probatio.Schema({probatio.Required(ATTR_DEVICE_ID): cv.string})
 
 type Asked = tuple[str, dict[str, Value]]
 """A command of the catalogue, and its arguments."""
@@ -96,6 +100,9 @@ ACTIONS: Final = (
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
     hass.services.async_register(DOMAIN, SERVICE_COMMAND, _command, schema=COMMAND_SCHEMA)
+    hass.services.async_register(
+        DOMAIN, SERVICE_HISTORY, _history, schema=HISTORY_SCHEMA, supports_response=SupportsResponse.ONLY
+    )
     for action in ACTIONS:
         schema = probatio.All(
             probatio.Schema({**cv.TARGET_SERVICE_FIELDS, **action.fields}),
@@ -106,13 +113,28 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 async def _command(call: ServiceCall) -> None:
     """Have a device carry out a command; what the bridge refuses is raised."""
+    bridge, device_id = _device(call)
+    await send_command(bridge, device_id, call.data[ATTR_COMMAND], call.data[ATTR_ARGUMENTS])
+
+
+async def _history(call: ServiceCall) -> ServiceResponse:
+    """Read what a device remembers itself; what goes wrong is raised."""
+    bridge, device_id = _device(call)
+    try:
+        alerts = await bridge.client.alerts(bridge.mirror.devices[device_id].key)
+    except CommandFailed as error:
+        raise told(bridge, device_id, SERVICE_HISTORY, error) from error
+    return {"alerts": [asdict(alert) for alert in alerts]}
+
+
+def _device(call: ServiceCall) -> tuple[Bridge, str]:
+    """Find the one device of a bridge that an action is for."""
     entry: RidethroughConfigEntry
     device, entry = service.async_get_device_and_config_entry(call.hass, DOMAIN, call.data[ATTR_DEVICE_ID])
     bridge = entry.runtime_data
     for domain, device_id in device.identifiers:
         if domain == DOMAIN and device_id in bridge.mirror.devices:
-            await send_command(bridge, device_id, call.data[ATTR_COMMAND], call.data[ATTR_ARGUMENTS])
-            return
+            return bridge, device_id
     raise ServiceValidationError(
         translation_domain=DOMAIN,
         translation_key="unknown_device",

@@ -137,6 +137,19 @@ class Event:
     details: Mapping[str, Value] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One entry of a device's own history, in its own words."""
+
+    number: int
+    """Its place in the device's memory; the oldest has the lowest."""
+    at: str
+    """When it happened by the device's clock, as the device writes it; empty where it does not say."""
+    edge: str
+    """`raised`, `cleared` or empty."""
+    text: str
+
+
 type Points = Mapping[str, Mapping[str, Reading]]
 type Conditions = Mapping[str, Mapping[str, ConditionState]]
 
@@ -319,6 +332,20 @@ def result(raw: Raw) -> Result:
         return Result(number, _get(raw, "message", str), confirmed=_get(raw, "confirmed", bool))
     error = _get(raw, "error", dict)
     return Result(number, _get(error, "message", str), code=_get(error, "code", str))
+
+
+def alerts(raw: Any) -> tuple[Alert, ...]:
+    """Parse what a device remembers itself."""
+    return tuple(
+        Alert(_get(row, "number", int), _get(row, "at", str), _get(row, "edge", str), _get(row, "text", str))
+        for row in _get(raw, "alerts", list)
+    )
+
+
+def failed(raw: Any) -> tuple[str, str]:
+    """Parse why a download is not to be had: code and message."""
+    error = _get(raw, "error", dict)
+    return _get(error, "code", str), _get(error, "message", str)
 
 
 def configured(raw: Raw) -> Configured:

@@ -121,7 +121,7 @@ class Stack:
                 subprocess.run,
                 [
                     *(sys.executable, "-m", "ridethrough", "token", "create", "home-assistant"),
-                    *("--role", "engineer", "--config", str(self.bridge_config)),
+                    *("--role", "admin", "--config", str(self.bridge_config)),
                 ],
                 check=False,
                 capture_output=True,

@@ -98,6 +98,8 @@ class BridgePeer:
     """What an action of `configure` fails with, by action; None for no answer at all."""
     found: Message = field(default_factory=lambda: json.loads(json.dumps(FOUND)))
     """What a test of any link finds."""
+    histories: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """What devices remember themselves, by key: status and body of the download."""
     after_put: Callable[[str], Awaitable[None]] | None = None
     """What happens at the bridge after a device was put, before that is answered."""
     answer: Callable[[Message], Message | None] = lambda _: {"ok": True, "message": "Done.", "confirmed": True}
@@ -139,6 +141,7 @@ class BridgePeer:
         app = web.Application()
         app.router.add_get("/api/v1/ws", self._serve)
         app.router.add_get("/api/v1/health", self._health)
+        app.router.add_get("/api/v1/history/{key:.+}.json", self._history)
         self._runner = web.AppRunner(app, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.ssl_context, reuse_address=True)
@@ -239,6 +242,16 @@ class BridgePeer:
         api = {"min": self.api_min, "max": self.api_max}
         health = {"status": "ok", "api": api, "id": self.id, "version": self.version}
         return web.json_response(self.health or health)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        role = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "), "guest")
+        if role == "guest":
+            return web.Response(status=403, text="This needs a token of the role customer.\n")
+        status, answer = self.histories.get(request.match_info["key"], (404, None))
+        if answer is None:
+            error = {"code": "unknown_command", "message": "It keeps no history."}
+            return web.json_response({"error": error}, status=404)
+        return web.json_response(answer, status=status)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         self.attempts += 1

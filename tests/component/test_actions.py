@@ -108,3 +108,60 @@ async def test_refusal_of_one_does_not_keep_the_others_from_it(
 async def test_action_without_a_target_is_refused(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     with pytest.raises(probatio.Invalid):
         await act(hass, "shutdown", delay=60)
+
+
+# What a device remembers itself
+
+
+async def history(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
+    return await hass.services.async_call(
+        DOMAIN, "get_alert_history", {"device_id": registered(hass, entry)}, blocking=True, return_response=True
+    )
+
+
+async def test_alert_history_of_a_device_is_returned(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    alerts = [
+        {"number": 1, "at": "11/21/2026 03:04:05", "edge": "raised", "text": "=Utility, failed"},
+        {"number": 2, "at": "", "edge": "", "text": "On"},
+    ]
+    bridge.histories[bridge.devices[UPS_ID]["key"]] = (200, {"alerts": alerts})
+    assert await history(hass, loaded) == {"alerts": alerts}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (404, None, "command_unknown_command"),
+        (503, {"error": {"code": "offline", "message": "It is away."}}, "command_offline"),
+        (503, {"error": "away"}, "command_no_answer"),
+        (200, {"alerts": [{"number": "1"}]}, "command_no_answer"),
+    ],
+)
+async def test_alert_history_that_cannot_be_had_is_told(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, status: int, body: Any, told: str
+) -> None:
+    bridge.histories[bridge.devices[UPS_ID]["key"]] = (status, body)
+    with pytest.raises(HomeAssistantError) as error:
+        await history(hass, loaded)
+    assert error.value.translation_key == told
+
+
+async def test_alert_history_is_not_for_guests(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    bridge.tokens = dict.fromkeys(bridge.tokens, "guest")
+    with pytest.raises(HomeAssistantError) as error:
+        await history(hass, loaded)
+    assert error.value.translation_key == "command_forbidden"
+
+
+async def test_alert_history_is_not_asked_for_without_a_connection(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.stop()
+    await until(hass, lambda: not loaded.runtime_data.client.live)
+    with pytest.raises(HomeAssistantError) as error:
+        await history(hass, loaded)
+    assert error.value.translation_key == "command_offline"

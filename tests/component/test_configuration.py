@@ -13,6 +13,7 @@ from custom_components.ridethrough.device_form import (
     connection_values,
     error_field,
     finding_placeholders,
+    option_placeholders,
     free_key,
     reach_of,
     settings_values,
@@ -231,6 +232,7 @@ def test_secret_never_gets_into_the_link_and_one_that_is_there_stays_until_anoth
     community = Option("community", "the community", OptionKind.TEXT)
     snmp = Scheme("snmp", "SNMP", "snmp://192.0.2.7", Reach.HOST, 161, (community,), ("community",))
     assert "advanced" not in {str(marker) for marker in connection_schema(snmp, Reach.HOST, []).schema}
+    assert option_placeholders(snmp)["options"] == ""
     entered = {"host": "ups", "community": "geheim"}
     old = LinkAddress.parse("snmp://ups?community=public")
     address, secrets = take_connection(snmp, Reach.HOST, entered, old)

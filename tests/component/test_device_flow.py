@@ -10,7 +10,7 @@ from homeassistant.helpers.entity_registry import async_get as entities_of
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import client as client_module
+from custom_components.ridethrough import client as client_module, device_flow
 
 from .bridge_peer import BRIDGE_ID, UPS_ID, BridgePeer, device, in_file, reading
 from .conftest import shows, until
@@ -232,6 +232,32 @@ async def test_what_the_bridge_finds_invalid_is_shown_at_its_field(
     assert flow["description_placeholders"]["message"] == "That is not possible."
     bridge.obstacles.clear()
     assert (await answer(hass, flow, SERIAL))["step_id"] == "found"
+
+
+async def test_test_that_ends_at_once_shows_no_progress(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    flow = await answer(hass, await begin(hass, loaded), {"protocol": "megatec"})
+    # Not by `answer`: the frontend hears nothing of a progress that ends before it has subscribed.
+    assert step(await hass.config_entries.subentries.async_configure(flow["flow_id"], SERIAL))[0] == "found"
+
+
+async def test_progress_lasts_until_the_frontend_has_subscribed_to_its_end(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "TEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(device_flow, "AT_ONCE", 0.0)
+    monkeypatch.setattr(device_flow, "SUBSCRIBED", 0.3)
+    bridge.obstacles["test"] = None
+    flow = await answer(hass, await begin(hass, loaded), {"protocol": "megatec"})
+    begun = hass.loop.time()
+    flow = await hass.config_entries.subentries.async_configure(flow["flow_id"], SERIAL)
+    assert flow["type"] is FlowResultType.SHOW_PROGRESS
+    while flow["type"] is FlowResultType.SHOW_PROGRESS:
+        await hass.async_block_till_done()
+        flow = await hass.config_entries.subentries.async_configure(flow["flow_id"])
+    assert flow["step_id"] == "not_found"
+    assert hass.loop.time() - begun >= 0.3
 
 
 async def test_test_without_an_answer_is_told(

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.catalogue import Role
 from ridethrough.events.event import JournalError
-from ridethrough.site import CommandError, Memories, Site
+from ridethrough.site import Alert, CommandError, Memories, Site
 
 from . import wire
 from .gate import Gate
@@ -103,17 +103,19 @@ class Downloads:
             after = events[-1].seq
 
     async def history(self, request: web.Request) -> web.Response:
-        """GET /api/v1/history/<device key>.csv: the alerts that a device remembers itself, read from it now."""
+        """GET /api/v1/history/<device key>.csv or .json: the alerts that a device remembers itself, read from it now."""
         await self._authorise(request, Role.CUSTOMER)
         key = request.match_info["key"]
-        device = self._site.device_by_key(key)
-        if device is None:
-            raise web.HTTPNotFound(text=f"There is no device {key}.\n")
+        as_json = request.match_info["form"] == "json"
         try:
-            alerts = await self._memories.recall(device.id)
+            alerts = await self._recall(key)
         except CommandError as error:
-            kind = web.HTTPNotFound if error.code == "unknown_command" else web.HTTPServiceUnavailable
-            raise kind(text=f"{error}\n") from error
+            status = 404 if error.code in ("unknown_device", "unknown_command") else 503
+            if as_json:
+                return _json(wire.failed(error), status)
+            return web.Response(status=status, text=f"{error}\n", headers=_PRIVATE)
+        if as_json:
+            return _json(wire.alerts(alerts))
         return web.Response(
             text=alert_lines(alerts),
             headers={
@@ -122,6 +124,12 @@ class Downloads:
             }
             | _PRIVATE,
         )
+
+    async def _recall(self, key: str) -> tuple[Alert, ...]:
+        device = self._site.device_by_key(key)
+        if device is None:
+            raise CommandError("unknown_device", f"There is no device {key}.")
+        return await self._memories.recall(device.id)
 
     async def trace(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/trace/<device key>: what goes over the device's line, until the client has seen enough."""
@@ -178,6 +186,10 @@ class Downloads:
         raise web.HTTPUnauthorized(
             text="This needs a valid token: Authorization: Bearer <token>\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"}
         )
+
+
+def _json(value: wire.Json, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=wire.encode(value), content_type="application/json", headers=_PRIVATE)
 
 
 __all__ = ["Downloads"]

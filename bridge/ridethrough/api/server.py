@@ -171,7 +171,7 @@ class ApiServer:
         app.router.add_get("/api/v1/ws", self._converse)
         app.router.add_get("/api/v1/health", self._downloads.health)
         app.router.add_get("/api/v1/events.csv", self._downloads.events)
-        app.router.add_get("/api/v1/history/{key:.+}.csv", self._downloads.history)
+        app.router.add_get("/api/v1/history/{key:.+}.{form:csv|json}", self._downloads.history)
         app.router.add_get("/api/v1/trace/{key:.+}", self._downloads.trace)
         app.on_response_prepare.append(_sign)
         return app

@@ -8,7 +8,7 @@ import orjson
 from ridethrough.catalogue import Role
 from ridethrough.config import ConfigureError
 from ridethrough.events.event import Event
-from ridethrough.site import CommandError, CommandResult, ConditionState, Device, DeviceId, Reading
+from ridethrough.site import Alert, CommandError, CommandResult, ConditionState, Device, DeviceId, Reading
 
 from .limits import API_VERSION
 
@@ -178,8 +178,19 @@ def snapshot(
     )
 
 
+def alerts(rows: Iterable[Alert]) -> Json:
+    """Write what a device remembers itself, for a download."""
+    return {"alerts": [{"number": row.number, "at": row.at, "edge": row.edge, "text": row.text} for row in rows]}
+
+
+def failed(error: CommandError) -> Json:
+    """Say why a download is not to be had, as a command's result does."""
+    return {"error": {"code": error.code, "message": str(error)}}
+
+
 __all__ = [
     "API",
+    "alerts",
     "condition",
     "conditions",
     "configured",
@@ -187,6 +198,7 @@ __all__ = [
     "device",
     "encode",
     "event",
+    "failed",
     "hello",
     "points",
     "reading",

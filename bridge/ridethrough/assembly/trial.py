@@ -95,7 +95,7 @@ def _probed(result: ProbeResult) -> Data:
         "values": [
             {
                 "device": row.device,
-                "key": row.key,
+                "key": row.point or row.key,
                 "name": row.name,
                 "value": row.text if row.value is None else row.value,
                 "unit": row.unit,

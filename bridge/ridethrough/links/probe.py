@@ -35,6 +35,8 @@ class ProbeRow:
     """What people call it; empty where it is not catalogued."""
     text: str | None = None
     """The value in the device's own words, where its protocol has words."""
+    point: str | None = None
+    """The point's key; None where the catalogue does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +188,16 @@ def _raw_row(raw: RawValue, sheet: Sheet, catalogue: Catalogue) -> ProbeRow:
     # A link that posts None knows what the text means: that there is no value.
     unsupported = raw.key in part.points or not raw.text.strip()
     quality = "good" if value is not None else "unsupported" if unsupported else "malformed"
-    return ProbeRow(part.device, raw.name, value, raw.unit, quality, _name(catalogue, part.kind, raw.key), raw.text)
+    name = _name(catalogue, part.kind, raw.key)
+    return ProbeRow(part.device, raw.name, value, raw.unit, quality, name, raw.text, raw.key)
 
 
 def _point_row(part: Sheet, key: str, value: Value | None, catalogue: Catalogue) -> ProbeRow:
     point = catalogue.point(part.kind, key)
     quality = "not catalogued" if point is None else "unsupported" if value is None else "good"
     unit = "" if point is None else point.unit
-    return ProbeRow(part.device, key, value, unit, quality, _name(catalogue, part.kind, key))
+    known = None if point is None else key
+    return ProbeRow(part.device, key, value, unit, quality, _name(catalogue, part.kind, key), point=known)
 
 
 def _name(catalogue: Catalogue, kind: str, key: str) -> str:

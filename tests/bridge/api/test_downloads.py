@@ -214,3 +214,28 @@ async def test_history_that_cannot_be_had_is_answered_with_why(world: World) -> 
     assert (status, text) == (404, "UPS 1 keeps no history of its own that could be read.\n")
     world.memories.offer(UPS.id, recall)
     assert await get(world, "history/ups-1.csv", "customer") == (503, "UPS 1 cannot be reached at the moment.\n")
+
+
+async def test_history_is_json_for_programs(world: World) -> None:
+    async def recall() -> tuple[Alert, ...]:
+        return (Alert(1, "11/21/2026 03:04:05", "raised", "=Utility, failed"), Alert(2, "", "", "On"))
+
+    status, text = await get(world, "history/ups-1.json", "customer")
+    assert (status, orjson.loads(text)["error"]) == (
+        404,
+        {"code": "unknown_command", "message": "UPS 1 keeps no history of its own that could be read."},
+    )
+    status, text = await get(world, "history/attic.json", "customer")
+    assert (status, orjson.loads(text)["error"]["code"]) == (404, "unknown_device")
+    assert (await get(world, "history/ups-1.json", "guest"))[0] == 403
+    world.memories.offer(UPS.id, recall)
+    status, text = await get(world, "history/ups-1.json", "customer")
+    assert (status, orjson.loads(text)) == (
+        200,
+        {
+            "alerts": [
+                {"number": 1, "at": "11/21/2026 03:04:05", "edge": "raised", "text": "=Utility, failed"},
+                {"number": 2, "at": "", "edge": "", "text": "On"},
+            ]
+        },
+    )

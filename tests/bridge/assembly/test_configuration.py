@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from ridethrough.assembly import trial
 from ridethrough.catalogue import Role
 from ridethrough.config import load
 from ridethrough.links import LINKS, check_link
+from ridethrough.links.base import Identity
 from ridethrough.links.megatec import MegatecLink
+from ridethrough.links.probe import ProbeResult, ProbeRow
 from tests.bridge.links.nut.standin import StandIn
 from tests.bridge.links.peers import SerialPeer, status
 
@@ -364,6 +367,22 @@ async def test_a_connection_is_tested_without_a_trace_in_the_file(admin: Person,
     assert "test.battery.start.quick" in data["commands"]
     assert bridge.file.read_text() == before
     assert admin.key("new") is None
+
+
+async def test_a_test_names_what_it_found_by_points_whatever_the_device_calls_it(
+    admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        ProbeRow("", "upsInputVoltage.1", 231.0, "V", "good", "Input voltage", "231", "input.voltage"),
+        ProbeRow("", "vendorSecret.0", "7", "", "not catalogued", "", "7"),
+    )
+
+    async def answers(url: str, *_: object, **__: object) -> ProbeResult:
+        return ProbeResult(url, Identity(), rows, (), (), {}, complete=True)
+
+    monkeypatch.setattr(trial, "probe", answers)
+    data = await admin.data("test", device={"id": "new", "link": "snmp://127.0.0.1"})
+    assert [row["key"] for row in data["values"]] == ["input.voltage", "vendorSecret.0"]
 
 
 async def test_a_device_that_answers_already_is_not_asked_twice(admin: Person, lines: Lines) -> None:
