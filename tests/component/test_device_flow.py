@@ -252,7 +252,7 @@ async def test_progress_lasts_until_the_frontend_has_subscribed_to_its_end(
     flow = await answer(hass, await begin(hass, loaded), {"protocol": "megatec"})
     begun = hass.loop.time()
     flow = await hass.config_entries.subentries.async_configure(flow["flow_id"], SERIAL)
-    assert flow["type"] is FlowResultType.SHOW_PROGRESS
+    assert flow.get("progress_action")
     while flow["type"] is FlowResultType.SHOW_PROGRESS:
         await hass.async_block_till_done()
         flow = await hass.config_entries.subentries.async_configure(flow["flow_id"])
