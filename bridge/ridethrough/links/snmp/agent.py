@@ -135,22 +135,28 @@ class Agent:
 
     async def walk(self, oid: str) -> list[tuple[str, Raw]]:
         """Read everything below an OID, in order."""
+        if self._endurance.bulk and self._options.version != "1":
+            # Some agents die of a GETBULK: it counts as unbearable until it is answered.
+            self._endurance.bulk = False
+            try:
+                return await self._collect(oid, self._session.getbulk(oid), bulk=True)
+            except SilentError:
+                if self._endurance.bulk:
+                    raise
+                # Others only leave it unanswered.
+        return await self._collect(oid, self._session.getnext(oid), bulk=False)
+
+    async def _collect(self, oid: str, steps: AsyncIterator[tuple[str, Raw]], *, bulk: bool) -> list[tuple[str, Raw]]:
         found: list[tuple[str, Raw]] = []
-        bulk = self._endurance.bulk and self._options.version != "1"
-        # Some agents die of a GETBULK: it counts as unbearable until it is answered.
-        self._endurance.bulk = self._endurance.bulk and self._options.version == "1"
-        steps = self._session.getbulk(oid) if bulk else self._session.getnext(oid)
         last: tuple[int, ...] = ()
         async for name, value in self._steps(steps):
-            if bulk:
-                self._endurance.bulk = True
+            self._endurance.bulk = self._endurance.bulk or bulk
             here = tuple(int(part) for part in name.split("."))
             if here <= last or len(found) >= WALK_LIMIT:
                 break
             last = here
             found.append((name, value))
-        if bulk:
-            self._endurance.bulk = True
+        self._endurance.bulk = self._endurance.bulk or bulk
         return found
 
     async def begins(self, oid: str) -> bool:

@@ -163,8 +163,14 @@ async def test_version_1_fails_whole_requests_for_one_missing_object() -> None:
         assert len(agent.requests) <= 5, "what is missing is not asked for again"
 
 
-@pytest.mark.parametrize("manners", [Manners(bulk=False), Manners(crashes_on_bulk=True)], ids=["deaf", "crashes"])
-async def test_card_that_does_not_bear_bulk_is_walked_step_by_step(manners: Manners) -> None:
+async def test_card_that_ignores_bulk_is_read_at_the_first_attempt() -> None:
+    async with ups(Manners(bulk=False)) as agent, running(agent) as connection:
+        await connection.until_statuses(1)
+        assert connection.sheet.points["output.voltage"] == 231
+
+
+async def test_card_that_dies_of_bulk_is_walked_step_by_step_from_then_on() -> None:
+    manners = Manners(crashes_on_bulk=True)
     async with ups(manners) as agent, running(agent) as connection:
         with pytest.raises(LinkError):
             await connection.until(lambda: False)
