@@ -11,6 +11,7 @@ from ridethrough.logic import (
     BatteryTests,
     Bounds,
     Calendar,
+    ChargeBefore,
     Threshold,
     UpsSettings,
     battery_derivation,
@@ -21,18 +22,25 @@ from ridethrough.logic import (
     ups_derivation,
 )
 from ridethrough.site import Commands, Derivation, DeviceId, Site, Value
+from ridethrough.store import Charge
 
 
-def work_out(config: UpsConfig, device: DeviceId, site: Site, commands: Commands, clock: Clock) -> Callable[[], None]:
+def work_out(
+    config: UpsConfig, device: DeviceId, site: Site, commands: Commands, clock: Clock, charge: Charge | None = None
+) -> Callable[[], None]:
     """Let the site work out all that follows about a device that is in it; returns what ends listening to commands.
 
     What the journal knows as raised must have been put back before: outages, thresholds and verdicts go on from there.
+    `charge` is the last one that was worked out, from which the battery is counted on.
     """
     conditions = site.conditions(device)
     outage = conditions.get("on_battery")
     before = (clock.utc() - outage.since).total_seconds() if outage is not None and outage.active else 0.0
     raised = frozenset(key for key, state in conditions.items() if state.active)
-    made = derivations(config, today=calendar(clock), on_battery_before=max(0.0, before), raised=raised)
+    charged = None if charge is None else ChargeBefore(charge.percent / 100, (clock.utc() - charge.at).total_seconds())
+    made = derivations(
+        config, today=calendar(clock), on_battery_before=max(0.0, before), raised=raised, charge_before=charged
+    )
     if made:
         site.derive(device, chain(*made))
     tests = [derivation for derivation in made if isinstance(derivation, BatteryTests)]
@@ -50,6 +58,7 @@ def derivations(
     today: Calendar | None = None,
     on_battery_before: float = 0.0,
     raised: AbstractSet[str] = frozenset(),
+    charge_before: ChargeBefore | None = None,
 ) -> tuple[Derivation, ...]:
     """Make the derivations of one device, in the order in which they run: each sees what those before it gave.
 
@@ -57,6 +66,7 @@ def derivations(
 
     `today` gives the date (UTC), by the machine's clock unless given. `on_battery_before`: seconds that an outage known
     to the journal had lasted when the bridge started. `raised`: the conditions that the journal knows as raised.
+    `charge_before`: the charge that was worked out before the bridge started.
     """
     device = apply_profile(device)
     thresholds = thresholds_derivation(map(threshold, device.thresholds), raised)
@@ -66,7 +76,7 @@ def derivations(
         battery_derivation(
             BatterySettings(device.battery_installed, device.battery_too_old_after), today or calendar(SystemClock())
         ),
-        ups_derivation(ups_settings(device), on_battery_before=on_battery_before),
+        ups_derivation(ups_settings(device), on_battery_before=on_battery_before, charge_before=charge_before),
         last_minutes_derivation(device.system_shutdown_time, raised),
         BatteryTests(device.battery_health_level, raised),
         *((thresholds,) if device.thresholds else ()),

@@ -5,12 +5,15 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 import os
+from types import MappingProxyType
 
 from ridethrough.clock import Clock
 from ridethrough.config import UpsConfig
 from ridethrough.links import LinkContext
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site, Source
+from ridethrough.store import Charge
 
+from .charges import computed_charges
 from .unit import Unit, build_link
 
 
@@ -27,8 +30,12 @@ class Plant:
         memories: Memories | None = None,
         mint: Callable[[str], DeviceId],
         known: frozenset[DeviceId] = frozenset(),
+        charges: Mapping[DeviceId, Charge] = MappingProxyType({}),
     ) -> None:
-        """Begin without devices. `known` are those that have been connected in earlier runs of the bridge."""
+        """Begin without devices. `known` are those that have been connected in earlier runs of the bridge.
+
+        `charges` are the last ones of batteries whose charge is worked out.
+        """
         self._bridge = bridge
         self._site = site
         self._commands = commands
@@ -37,6 +44,7 @@ class Plant:
         self._clock: Clock = context.clock
         self._mint = mint
         self._known = known
+        self._charges = dict(charges)
         self._units: dict[str, Unit] = {}
 
     @property
@@ -66,6 +74,7 @@ class Plant:
         """
         build_link(config, LinkContext.alone(self._clock))
         old = self._units[config.key]
+        self._charges |= computed_charges(self._site, self._clock.utc(), [old.id])
         await old.stop()
         # From here on nothing is awaited: clients see the device go and come in one moment, and ask for it anew.
         device = self._site.devices[old.id]
@@ -135,6 +144,7 @@ class Plant:
             memories=self._memories,
             mint=self._mint,
             known=known or device.id in self._known,
+            charge=self._charges.get(device.id),
         )
 
     def _raised(self, device: DeviceId) -> Iterator[tuple[DeviceId, str, datetime]]:

@@ -19,6 +19,7 @@ from ridethrough.site import Commands, Device, Memories, Site, keep_expiring
 from ridethrough.store import Store
 from ridethrough.tasks import Supervisor
 
+from .charges import ChargeKeeper
 from .configuration import Configuration
 from .plant import Plant
 
@@ -59,7 +60,11 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         known = await store.journal.devices()
-        plant = Plant(bridge, site, commands, context, memories=memories, mint=identities.mint, known=known)
+        charges = await store.charges.load()
+        plant = Plant(
+            bridge, site, commands, context, memories=memories, mint=identities.mint, known=known, charges=charges
+        )
+        keeper = ChargeKeeper(site, store.charges, clock)
         for device in config.devices:
             try:
                 plant.add(device)
@@ -74,7 +79,9 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
             supervisor.start("The trap port", traps.run)
         supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
         supervisor.start("The watch over the configuration", lambda: _reread(configuration, reread))
+        supervisor.start("The keeper of charges", keeper.run)
         stack.push_async_callback(plant.stop)
+        stack.push_async_callback(keeper.save)
         for unit in plant.units.values():
             unit.start()
         if config.api.enabled:

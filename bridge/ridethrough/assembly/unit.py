@@ -8,6 +8,7 @@ from ridethrough.clock import Clock
 from ridethrough.config import UpsConfig
 from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, open_link
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site
+from ridethrough.store import Charge
 from ridethrough.tasks import Supervisor
 
 from .derivations import work_out
@@ -41,8 +42,12 @@ class Unit:
         memories: Memories,
         mint: Callable[[str], DeviceId],
         known: bool,
+        charge: Charge | None = None,
     ) -> None:
-        """Put the device into the site, with what the journal knows of it; `known`: it has been connected before."""
+        """Put the device into the site, with what the journal knows of it; `known`: it has been connected before.
+
+        `charge` is the battery's last one that was worked out.
+        """
         self.config = config
         self.id = device.id
         self._known = known
@@ -52,7 +57,7 @@ class Unit:
         self.runner = LinkRunner(
             link, device, site, commands, clock, memories=memories, granted=config.allow, mint=mint, known=known
         )
-        self._end_work = work_out(config, device.id, site, commands, clock)
+        self._end_work = work_out(config, device.id, site, commands, clock, charge)
 
     @property
     def connected(self) -> bool:

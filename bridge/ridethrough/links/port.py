@@ -197,7 +197,10 @@ class SerialPort(asyncio.Protocol):
         try:
             bits = int.from_bytes(fcntl.ioctl(self._device.fd, termios.TIOCMGET, bytes(4)), sys.byteorder)
         except OSError as error:
-            raise LinkError(f"{self.path} does not tell its modem lines ({error.strerror}).") from error
+            raise LinkError(
+                f"{self.path} does not tell its modem lines ({error.strerror}); contacts need a real serial port, or an "
+                "adapter that has cts, dcd, dsr and ri."
+            ) from error
         return frozenset(name for name, bit in _MODEM_INPUTS.items() if bits & bit)
 
     def drive(self, *, dtr: bool, rts: bool, brk: bool = False) -> None:

@@ -88,7 +88,7 @@ async def probe_link(link: Link, url: str, clock: Clock, *, timeout: float = PAT
         if not sheet.statuses:
             if running.done():
                 running.result()
-            raise LinkError(f"{url} has not told its status within {timeout:g} s; {_counted(sheet.counters)}")
+            raise LinkError(f"{url} has not told its status within {timeout:g} s; {_trouble(sheet.counters)}")
         raw = link.raw()
         complete = reading.done()
     finally:
@@ -277,6 +277,13 @@ def _columns(rows: list[tuple[str, ...]]) -> list[str]:
 
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _trouble(counters: Mapping[str, int]) -> str:
+    """Say what to look at, by what has been counted."""
+    if counters.get("malformed") and not counters.get("answers"):
+        return f"what comes back cannot be understood: is it the right protocol, speed and parity? {_counted(counters)}"
+    return _counted(counters)
 
 
 def _counted(counters: Mapping[str, int]) -> str:

@@ -1,6 +1,6 @@
 """Pure functions and state machines: they take values and the time, and return values."""
 
-from .autonomy import UpsSettings
+from .autonomy import ChargeBefore, UpsSettings
 from .battery import BatterySettings, Calendar, battery_derivation
 from .battery_test import BatteryTests
 from .derivation import chain
@@ -13,6 +13,7 @@ __all__ = [
     "BatteryTests",
     "Bounds",
     "Calendar",
+    "ChargeBefore",
     "Threshold",
     "UpsSettings",
     "battery_derivation",

@@ -15,6 +15,9 @@ guess is the battery's voltage on a straight line between empty and full, at mos
 voltage how long it has been there. On battery, a voltage that is too low for the counted charge pulls it down; none
 pulls it up; nor is there more than a tenth left when the UPS itself says that the battery is low. Without voltage the charge is known only after a whole recharge time on mains. Without either there is none.
 
+Restarts. The charge of before the bridge was restarted holds, less what full load would have taken since then: a
+restart of seconds costs next to nothing, and after longer than the battery would have lasted the charge is unknown.
+
 What this cannot know: that a battery has lost capacity, or was half empty when the bridge started. Then the first
 minutes promise what the hold time says, until the voltage sags and brings charge and runtime to 0 before the end. At
 light loads a sound battery lasts longer than promised, at a fifth of full load up to twice as long.
@@ -109,6 +112,16 @@ class AutonomyState:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeBefore:
+    """The charge that was known before the bridge was restarted."""
+
+    charge: float
+    """0–1."""
+    age: float
+    """Seconds since then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Autonomy:
     """What came of it; None for what cannot be known."""
 
@@ -140,6 +153,17 @@ def step(
         # What was discharging is taken to go on doing so until somebody knows better.
         return replace(after, discharging=state.discharging or None, load=state.load), Autonomy()
     return after, Autonomy(charge, _runtime(settings, charge, inputs.load))
+
+
+def after_restart(settings: UpsSettings, before: ChargeBefore, now: float) -> AutonomyState:
+    """Go on with the charge of before, as if the battery had carried full load ever since: nobody has seen it.
+
+    If it were empty by now, or nobody knows how fast it goes, then nothing is known of it.
+    """
+    hold = settings.hold_seconds
+    if before.age < 0.0 or hold is None or before.age >= hold * before.charge:
+        return AutonomyState()
+    return AutonomyState(at=now - before.age, discharging=True, charge=before.charge)
 
 
 def stretch(load: float) -> float:

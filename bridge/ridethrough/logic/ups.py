@@ -6,7 +6,7 @@ import math
 
 from ridethrough.catalogue import Catalogue, Value, load_catalogue
 
-from .autonomy import Autonomy, AutonomyInputs, AutonomyState, UpsSettings, step
+from .autonomy import Autonomy, AutonomyInputs, AutonomyState, ChargeBefore, UpsSettings, after_restart, step
 from .derivation import Derivation, Derived, View, number
 from .phases import phases_load
 from .ups_status import UpsConditions, conditions_of, derived_conditions, discharging, mode, rfc1628_alarms, status_word
@@ -26,16 +26,21 @@ class UpsState:
     """Monotonic seconds."""
     on_battery_before: float = 0.0
     """Seconds that an outage had lasted when the bridge started."""
+    charge_before: ChargeBefore | None = None
+    """The charge that was known before the bridge was restarted, until the battery is heard of again."""
     started: float | None = None
     """When this was first worked out, monotonic seconds."""
 
 
-def ups_derivation(settings: UpsSettings, *, on_battery_before: float = 0.0) -> Derivation:
+def ups_derivation(
+    settings: UpsSettings, *, on_battery_before: float = 0.0, charge_before: ChargeBefore | None = None
+) -> Derivation:
     """Make the derivation of one UPS; see `derive`. It remembers the battery's charge between calls.
 
     `on_battery_before` is for a bridge that was restarted during an outage: the seconds since the journal has it begin.
+    `charge_before` is the charge that was worked out before the restart.
     """
-    state = UpsState(on_battery_before=max(0.0, on_battery_before))
+    state = UpsState(on_battery_before=max(0.0, on_battery_before), charge_before=charge_before)
 
     def derivation(view: View, now: float) -> Derived:
         nonlocal state
@@ -70,7 +75,13 @@ def derive(settings: UpsSettings, state: UpsState, view: View, now: float) -> tu
     """
     told = conditions_of(view.active, view.known)
     load = load_share(settings, view.values)
-    autonomy, known = step(settings, state.autonomy, _inputs(told, view.values, load), now)
+    started = now if state.started is None else state.started
+    inputs = _inputs(told, view.values, load)
+    earlier, charge_before = state.autonomy, state.charge_before
+    if charge_before is not None and inputs.discharging is not None:
+        age = charge_before.age + now - started
+        earlier, charge_before = after_restart(settings, ChargeBefore(charge_before.charge, age), now), None
+    autonomy, known = step(settings, earlier, inputs, now)
     points = {key: value for key, value in _battery(known).items() if key not in view.values}
     measured = measured_load(settings, view.values)
     if measured is not None and "ups.load" not in view.values:
@@ -78,7 +89,6 @@ def derive(settings: UpsSettings, state: UpsState, view: View, now: float) -> tu
 
     follows = derived_conditions(told, {**points, **view.values})
     since, before = state.on_battery_since, state.on_battery_before
-    started = now if state.started is None else state.started
     match told.get("on_battery"):
         case True:
             # The outage of before went on while nobody knew of it yet.
@@ -92,7 +102,7 @@ def derive(settings: UpsSettings, state: UpsState, view: View, now: float) -> tu
     if again is None and autonomy.charging_since is not None and "battery.charge" not in view.values:
         again = SLOW_TICK
     given = {key: value for key, value in points.items() if key not in view.values}
-    return UpsState(autonomy, since, before, started), Derived(given, follows, again)
+    return UpsState(autonomy, since, before, charge_before, started), Derived(given, follows, again)
 
 
 def load_share(settings: UpsSettings, values: Mapping[str, Value]) -> float | None:

@@ -1,5 +1,6 @@
 """What the bridge remembers: the event journal, commands under way, its own identity, the API's tokens."""
 
+from .charges import Charge, Charges
 from .database import StoreError
 from .identities import Identities
 from .journal import Journal
@@ -7,4 +8,15 @@ from .pending import Pending
 from .store import Store
 from .tokens import TokenError, TokenInfo, Tokens
 
-__all__ = ["Identities", "Journal", "Pending", "Store", "StoreError", "TokenError", "TokenInfo", "Tokens"]
+__all__ = [
+    "Charge",
+    "Charges",
+    "Identities",
+    "Journal",
+    "Pending",
+    "Store",
+    "StoreError",
+    "TokenError",
+    "TokenInfo",
+    "Tokens",
+]

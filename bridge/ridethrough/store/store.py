@@ -10,6 +10,7 @@ from typing import Self
 
 from ridethrough.clock import Clock, SystemClock
 
+from .charges import Charges
 from .database import Database, StoreError
 from .identities import Identities
 from .journal import KEEP, Journal
@@ -28,6 +29,7 @@ class Store:
     """
 
     journal: Journal
+    charges: Charges
     pending: Pending
     identities: Identities
     tokens: Tokens
@@ -56,6 +58,7 @@ class Store:
             await self._database.close()
             raise
         self.journal = Journal(self._database, self._keep)
+        self.charges = Charges(self._database)
         self.pending = Pending(self._database)
         self.tokens = Tokens(self._database, self._clock)
         return self

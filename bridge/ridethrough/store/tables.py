@@ -65,6 +65,15 @@ PENDING = Table(
 )
 """Commands that have been given and of whose end the journal does not know yet; otherwise like the journal."""
 
+CHARGES = Table(
+    "charges",
+    METADATA,
+    Column("device", Text, primary_key=True),
+    Column("charge", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+)
+"""The last charge of each battery whose charge the bridge works out itself, in tenths of a percent."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE facts (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
@@ -95,10 +104,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        "CREATE TABLE charges (device TEXT NOT NULL, charge INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (device))",
+    ),
 )
 """One tuple of statements for each version of the schema, in order; the first makes version 1.
 
-Steps are only ever added. This is all that alembic would give us for five tables in one kind of database, without its
+Steps are only ever added. This is all that alembic would give us for six tables in one kind of database, without its
 environment, its second configuration file and its own synchronous engine; when PostgreSQL joins, look again.
 """
 VERSION = len(MIGRATIONS)

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from ridethrough.clock import SystemClock
+from ridethrough.store import Charge, Store
 from tests.bridge.links.peers import SerialPeer
 from tests.disks import fill, small_disk
 
@@ -94,6 +96,26 @@ async def test_a_device_loses_no_poll_while_others_come_and_go(house: House, lin
     log = (house.folder / "bridge.log").read_text()
     assert "is lost" not in log
     assert "Traceback" not in log
+
+
+async def test_a_charge_that_only_the_bridge_knows_outlives_a_restart_and_a_change(house: House, lines: Lines) -> None:
+    now = SystemClock().utc()
+    async with Store.open(house.folder / "data" / "ridethrough.db") as store:
+        device = store.identities.mint("a")
+        await store.charges.keep({device: Charge(55.0, now)})
+    house.write(f"  - id: a\n    link: {megatec(lines[0])}\n    hold_time: 600 min\n    recharge_time: 10 h\n")
+    async with process(house), house.person() as admin:
+        await admin.subscribe()
+        # By its voltage alone it would be taken for nearly full.
+        await admin.until_value("a", "battery.charge", lambda value: 54.0 < value < 56.0)
+        await admin.put(id="a", name="Another")
+        while (await admin.subscribe()) and admin.devices[admin.key("a") or ""]["name"] != "Another":
+            await asyncio.sleep(0.02)
+        await admin.until_value("a", "battery.charge", lambda value: 54.0 < value < 56.0)
+    async with Store.open(house.folder / "data" / "ridethrough.db") as store:
+        kept = (await store.charges.load())[device]
+    assert kept.at > now
+    assert 54.0 < kept.percent < 56.0
 
 
 async def test_a_signal_has_the_file_read_again(house: House, lines: Lines) -> None:

@@ -156,12 +156,19 @@ class Script(Link):
     scheme: ClassVar[str] = "script"
     example: ClassVar[str] = "script:"
 
-    def __init__(self, statuses: list[Mapping[str, Value | None]], error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        statuses: list[Mapping[str, Value | None]],
+        error: Exception | None = None,
+        counters: tuple[str, ...] = ("timeouts",),
+    ) -> None:
         self.statuses = statuses
         self.error = error
+        self.counters = counters
 
     async def run(self, report: Report) -> None:
-        report.count("timeouts", 3)
+        for counter in self.counters:
+            report.count(counter, 3)
         for status in self.statuses:
             report.status(status)
         if self.error is not None:
@@ -179,6 +186,14 @@ async def test_a_device_that_tells_nothing_in_time_is_told_with_what_was_counted
     assert not probing.done()
     await clock.advance(0.2)
     with pytest.raises(LinkError, match="has not told its status within 7 s; counted: timeouts 3"):
+        await probing
+
+
+async def test_noise_on_the_line_is_called_noise() -> None:
+    clock = ManualClock()
+    probing = asyncio.create_task(probe_link(Script([], counters=("malformed",)), "script:", clock, timeout=7))
+    await clock.advance(7.1)
+    with pytest.raises(LinkError, match="what comes back cannot be understood: is it the right protocol, speed"):
         await probing
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ridethrough.catalogue import Value, load_catalogue
 from ridethrough.clock import ManualClock
-from ridethrough.logic.autonomy import UpsSettings
+from ridethrough.logic.autonomy import ChargeBefore, UpsSettings
 from ridethrough.logic.derivation import Derived
 from ridethrough.logic.ups import block_voltage, load_share, summary_derivation, ups_derivation
 from ridethrough.logic.ups_status import (
@@ -399,3 +399,39 @@ def test_outage_of_a_plain_megatec_ups_on_a_site() -> None:
         Quality.LOST
     }
     assert site.conditions(ups)["input_bad"].quality is Quality.LOST
+
+
+# After a restart of the bridge
+
+
+def resumed(view: Seen, charge: float, age: float, settings: UpsSettings = SETTINGS) -> Derived:
+    return ups_derivation(settings, charge_before=ChargeBefore(charge, age))(view, 1000.0)
+
+
+def test_charge_goes_on_after_a_restart_less_what_full_load_would_have_taken() -> None:
+    on_mains = resumed(seen({"ups.load": 50.0}, on_battery=False), 1.0, 60.0)
+    assert on_mains.points["battery.charge"] == 90.0
+    assert on_mains.points["battery.runtime"] == pytest.approx(0.9 * 1.875 * 600, abs=1)
+    assert resumed(seen({"ups.load": 50.0}, on_battery=True), 0.5, 60.0).points["battery.charge"] == 40.0
+
+
+@pytest.mark.parametrize(("charge", "age"), [(1.0, 600.0), (0.5, 300.0), (0.0, 0.0), (1.0, -60.0)])
+def test_charge_of_long_ago_or_of_the_future_is_forgotten(charge: float, age: float) -> None:
+    assert "battery.charge" not in resumed(seen(on_battery=False), charge, age).points
+
+
+def test_charge_of_before_is_worth_nothing_when_nobody_knows_how_fast_it_goes() -> None:
+    nobody_knows = UpsSettings(power=1000, recharge_time=4)
+    assert "battery.charge" not in resumed(seen(on_battery=False), 1.0, 1.0, nobody_knows).points
+
+
+def test_charge_of_before_ages_until_the_ups_is_heard_of() -> None:
+    derivation = ups_derivation(SETTINGS, charge_before=ChargeBefore(1.0, 60.0))
+    assert "battery.charge" not in derivation(seen(), 0.0).points
+    assert derivation(seen(on_battery=False), 60.0).points["battery.charge"] == 80.0
+
+
+def test_a_ups_that_tells_its_charge_is_believed_more_than_what_was_kept() -> None:
+    derivation = ups_derivation(SETTINGS, charge_before=ChargeBefore(1.0, 60.0))
+    assert "battery.charge" not in derivation(seen({"battery.charge": 30.0}, on_battery=False), 0.0).points
+    assert derivation(seen(on_battery=False), 0.0).points["battery.charge"] == 30.0
