@@ -31,24 +31,19 @@ COMMAND_ERRORS = frozenset(
 
 async def send_command(bridge: Bridge, device: str, command: str, arguments: Mapping[str, Value] | None = None) -> None:
     """Have a device carry out a command; raises a translated HomeAssistantError when it does not."""
+    known = bridge.mirror.devices.get(device)
     try:
         await bridge.client.command(device, command, arguments)
     except CommandFailed as error:
-        raise told(bridge, device, command, error) from error
-
-
-def told(bridge: Bridge, device: str, command: str, error: CommandFailed) -> HomeAssistantError:
-    """Say in people's words why a device did not do what was asked."""
-    known = bridge.mirror.devices.get(device)
-    return HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key=f"command_{error.code if error.code in COMMAND_ERRORS else 'refused'}",
-        translation_placeholders={
-            "device": device if known is None else known.name,
-            "command": command,
-            "message": str(error),
-        },
-    )
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=f"command_{error.code if error.code in COMMAND_ERRORS else 'refused'}",
+            translation_placeholders={
+                "device": device if known is None else known.name,
+                "command": command,
+                "message": str(error),
+            },
+        ) from error
 
 
 class RidethroughEntity(Entity):

@@ -9,13 +9,13 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv, device_registry as dr, entity_registry as er, service, target
 import probatio
 
 from .bridge import Bridge, RidethroughConfigEntry
 from .const import DOMAIN
-from .entity import send_command, told
+from .entity import send_command
 from .errors import CommandFailed
 from .wire import Value
 
@@ -123,7 +123,11 @@ async def _history(call: ServiceCall) -> ServiceResponse:
     try:
         alerts = await bridge.client.alerts(bridge.mirror.devices[device_id].key)
     except CommandFailed as error:
-        raise told(bridge, device_id, SERVICE_HISTORY, error) from error
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="no_history",
+            translation_placeholders={"device": bridge.mirror.devices[device_id].name, "message": str(error)},
+        ) from error
     return {"alerts": [asdict(alert) for alert in alerts]}
 
 

@@ -131,21 +131,22 @@ async def test_alert_history_of_a_device_is_returned(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
-        (404, None, "command_unknown_command"),
-        (503, {"error": {"code": "offline", "message": "It is away."}}, "command_offline"),
-        (503, {"error": "away"}, "command_no_answer"),
-        (200, {"alerts": [{"number": "1"}]}, "command_no_answer"),
+        (404, None, "It keeps no history."),
+        (503, {"error": {"code": "offline", "message": "It is away."}}, "It is away."),
+        (503, {"error": "away"}, "error must be dict"),
+        (200, {"alerts": [{"number": "1"}]}, "number must be int"),
     ],
 )
 async def test_alert_history_that_cannot_be_had_is_told(
-    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, status: int, body: Any, told: str
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, status: int, body: Any, message: str
 ) -> None:
     bridge.histories[bridge.devices[UPS_ID]["key"]] = (status, body)
     with pytest.raises(HomeAssistantError) as error:
         await history(hass, loaded)
-    assert error.value.translation_key == told
+    assert error.value.translation_key == "no_history"
+    assert message in str(error.value)
 
 
 async def test_alert_history_is_not_for_guests(
@@ -154,7 +155,7 @@ async def test_alert_history_is_not_for_guests(
     bridge.tokens = dict.fromkeys(bridge.tokens, "guest")
     with pytest.raises(HomeAssistantError) as error:
         await history(hass, loaded)
-    assert error.value.translation_key == "command_forbidden"
+    assert "This needs a token of the role customer." in str(error.value)
 
 
 async def test_alert_history_is_not_asked_for_without_a_connection(
@@ -164,4 +165,4 @@ async def test_alert_history_is_not_asked_for_without_a_connection(
     await until(hass, lambda: not loaded.runtime_data.client.live)
     with pytest.raises(HomeAssistantError) as error:
         await history(hass, loaded)
-    assert error.value.translation_key == "command_offline"
+    assert "The bridge is not connected." in str(error.value)

@@ -102,7 +102,7 @@ class Desk:
                 return await configurator.schemes()
             case Action.LIST:
                 _only(arguments)
-                return await configurator.list()
+                return await configurator.list(secrets=actor.role.may(Role.ADMIN))
             case Action.TEST:
                 _only(arguments, "device")
                 return await configurator.test(draft(arguments.get("device")))

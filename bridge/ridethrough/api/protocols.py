@@ -77,8 +77,8 @@ class Configurator(Protocol):
     async def schemes(self) -> Mapping[str, object]:
         """Say what can be configured: `SchemesData`."""
 
-    async def list(self) -> Mapping[str, object]:
-        """Say what devices the file has: `ListData`."""
+    async def list(self, *, secrets: bool) -> Mapping[str, object]:
+        """Say what devices the file has: `ListData`; a secret that stands in a link only with `secrets`."""
 
     async def test(self, draft: DeviceDraft) -> Mapping[str, object]:
         """Connect once and say what was read: `TestData`. It may be cancelled."""

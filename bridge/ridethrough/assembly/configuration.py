@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 import logging
+from urllib.parse import unquote_plus
 
 from ridethrough.catalogue import Severity
 from ridethrough.clock import Clock
@@ -68,10 +69,11 @@ class Configuration:
             "reason": reason,
         }
 
-    async def list(self) -> Mapping[str, object]:
+    async def list(self, *, secrets: bool) -> Mapping[str, object]:
         """See `Configurator`."""
         texts, config = await asyncio.to_thread(self._read)
-        return {"revision": texts.revision, "devices": [self._shown(device) for device in config.devices]}
+        devices = [self._shown(device, secrets=secrets) for device in config.devices]
+        return {"revision": texts.revision, "devices": devices}
 
     async def test(self, draft: DeviceDraft) -> Mapping[str, object]:
         """See `Configurator`."""
@@ -217,14 +219,14 @@ class Configuration:
             async with asyncio.timeout(JOURNAL_PATIENCE):
                 await self._recorder.record(event)
 
-    def _shown(self, device: UpsConfig) -> dict[str, object]:
+    def _shown(self, device: UpsConfig, *, secrets: bool) -> dict[str, object]:
         """`DeviceConfiguration` of the contract."""
         identity: DeviceId = self._plant.identity(device.key)
         return {
             "id": device.key,
             "kind": device.kind,
             "name": device.name,
-            "link": device.link,
+            "link": device.link if secrets else _without_secrets(device.link),
             "enabled": device.enabled,
             "device": identity,
             "settings": {key: value for key in SETTINGS if (value := getattr(device, key)) is not None},
@@ -253,6 +255,13 @@ def _complaint(problems: Sequence[Problem], draft: DeviceDraft) -> ConfigureErro
             field = _link_field(draft.fields.get("link") or "")
         return ConfigureError("invalid", message, field)
     return ConfigureError("invalid", "; ".join(str(problem) for problem in problems))
+
+
+def _without_secrets(link: str) -> str:
+    """Leave out what a person has written into a link although it is better kept under a key of its own."""
+    place, _, options = link.partition("?")
+    kept = [option for option in options.split("&") if unquote_plus(option.partition("=")[0]) not in SECRETS]
+    return f"{place}?{'&'.join(kept)}" if any(kept) else place
 
 
 def _link_field(link: str) -> str:

@@ -50,7 +50,7 @@ class Trial:
         except ValueError as error:
             raise ConfigureError("invalid", str(error), "link") from error
         except Exception as error:
-            _LOGGER.exception("The test of %s failed in a way nobody foresaw", config.link)
+            _LOGGER.exception("The test of %s failed in a way nobody foresaw", config.key)
             raise ConfigureError("unreachable", "The test failed inside the bridge; its log says more.") from error
 
     def _running(self, unit: Unit) -> Data:

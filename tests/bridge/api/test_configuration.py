@@ -43,8 +43,8 @@ class Notebook:
             "schemes", schemes=nothing, groups=groups, models=nothing, ports=nothing, writable=True, reason=None
         )
 
-    async def list(self) -> Mapping[str, object]:
-        return await self._answer("list", revision="1", devices=[])
+    async def list(self, *, secrets: bool) -> Mapping[str, object]:
+        return await self._answer("list", secrets, revision="1", devices=[])
 
     async def test(self, draft: DeviceDraft) -> Mapping[str, object]:
         return await self._answer("test", draft, revision="1", devices=[])

@@ -80,6 +80,16 @@ async def test_only_an_admin_may_change_and_only_an_engineer_may_look(bridge: Ho
             assert (await engineer.refusal(action))[0] == "forbidden"
 
 
+async def test_a_secret_in_a_link_is_for_admins_only(admin: Person, bridge: House) -> None:
+    link = "snmp://127.0.0.1:1?poll=60&community=geheim"
+    await admin.put(id="card", link=link)
+    async with bridge.person(Role.ENGINEER) as engineer:
+        shown = {row["id"]: row["link"] for row in (await engineer.data("list"))["devices"]}
+    assert shown["card"] == "snmp://127.0.0.1:1?poll=60"
+    # Who changes the link must have the whole of it.
+    assert {row["id"]: row["link"] for row in (await admin.data("list"))["devices"]}["card"] == link
+
+
 async def test_nothing_is_changed_until_the_file_grants_it(house: House, lines: Lines) -> None:
     text = house.file.read_text().replace("configure: yes", "configure: no")
     house.file.write_text(text)
