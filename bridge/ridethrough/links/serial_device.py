@@ -54,7 +54,7 @@ class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotatio
 def open_device(path: str, real: str, line: LineSettings) -> serial.Serial:
     """Open the device `real`, which its owner calls `path`; this may block. Raises LinkError."""
     try:
-        if not stat.S_ISCHR(Path(real).stat().st_mode):
+        if not _is_serial(Path(real).stat()):
             raise LinkError(f"{path} is not a serial port.")
         device = _Device()
         device.port = real
@@ -90,9 +90,22 @@ def sentence(path: str, error: Exception) -> str:
             return f"{path} cannot be opened: {error}"
 
 
+def _is_serial(status: os.stat_result) -> bool:
+    """Whether this is a serial port, as far as that can be told without opening it: opening a watchdog arms it."""
+    if not stat.S_ISCHR(status.st_mode):
+        return False
+    number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    subsystem = Path("/sys/dev/char") / number / "subsystem"
+    return _pseudo(status.st_rdev) or not subsystem.exists() or subsystem.resolve().name == "tty"
+
+
 def _is_pty(descriptor: int) -> bool:
     """Whether this is a pseudo-terminal: there TIOCEXCL would outlive us if we were killed, and lock us out."""
-    return 136 <= os.major(os.fstat(descriptor).st_rdev) <= 143
+    return _pseudo(os.fstat(descriptor).st_rdev)
+
+
+def _pseudo(device: int) -> bool:
+    return 136 <= os.major(device) <= 143
 
 
 async def opened(path: str, real: str, line: LineSettings) -> serial.Serial:
