@@ -14,6 +14,13 @@ _DIGITS = 7
 """Decimals kept of a scaled number; more are the noise of binary fractions."""
 _BELIEVABLE = {"voltage": (-1500.0, 2000.0), "ratio": (-200.0, 1000.0), "frequency": (0.0, 500.0)}
 """By quantity, what a UPS can have; a number beyond it comes from a register that means something else."""
+_MAINS = ((30.0, 80.0), (320.0, 480.0))
+"""Hz that a mains, a generator or an inverter can have for longer than a moment."""
+
+
+def is_mains(frequency: float) -> bool:
+    """Whether this can be the frequency of any supply: railways, ships and aircraft included."""
+    return any(low <= frequency <= high for low, high in _MAINS)
 
 
 def raw_of(register: Register, words: Sequence[int]) -> Raw | None:

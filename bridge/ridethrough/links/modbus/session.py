@@ -1,6 +1,6 @@
 """One connection to a device: reads its registers in three lanes and reports what they mean."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import logging
 
 from ridethrough.catalogue import load_catalogue
@@ -8,7 +8,7 @@ from ridethrough.clock import Clock
 from ridethrough.links.base import Identity, LinkError, RawValue, Report
 from ridethrough.maps.registers import Device, Register
 
-from .decode import Raw, scaled
+from .decode import Raw, is_mains, scaled
 from .meaning import Meaning, Raws, has_phases, key_of, phases_of, understand
 from .options import ModbusOptions
 from .plan import Group, grouped, spans
@@ -222,6 +222,12 @@ class Session:
                 f"{options.where} answers, but with zero in each of the {len(raws)} registers that the map "
                 f"{options.profile.name} has there; name its map with profile=, or see whether its UPS is connected."
             )
+        frequencies = [value for value in self._frequencies(meaning) if value]
+        if frequencies and not any(map(is_mains, frequencies)):
+            raise LinkError(
+                f"{options.where} answers, but by the map {options.profile.name} its frequency would be "
+                f"{frequencies[0]:g} Hz; name its map with profile=."
+            )
         measured = len(meaning.senseless) + sum(isinstance(value, float) for value in meaning.points.values())
         if measured >= ENOUGH and 2 * len(meaning.senseless) >= measured:
             examples = ", ".join(f"{row.name}: {why}" for row, why in list(meaning.senseless.items())[:3])
@@ -229,6 +235,12 @@ class Session:
                 f"{options.where} answers, but its registers make no sense as the map {options.profile.name} "
                 f"({examples}); name its map with profile=."
             )
+
+    def _frequencies(self, meaning: Meaning) -> Iterator[float]:
+        for key, value in meaning.points.items():
+            point = self._catalogue.point(self._kind(None), key)
+            if point is not None and point.quantity.name == "frequency" and isinstance(value, float | int):
+                yield float(value)
 
     def _child(self, device: Device) -> Report:
         name = self._catalogue.kind(device.kind)

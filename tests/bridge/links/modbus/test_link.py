@@ -295,6 +295,27 @@ async def test_a_device_that_knows_neither_function(device: Standin, running: Ru
     assert len(device.heard) == 2
 
 
+async def test_a_map_by_which_the_mains_would_have_no_frequency(running: Running, notebook: Notebook) -> None:
+    # The numbers of the cards' default map, read by that of a transfer switch.
+    card = ONE_PHASE | {103: 87, 107: 25}
+    async with Standin(card) as device:
+        sentence = await lost(running, f"{device.url}&profile=sts_tumel")
+    assert sentence == (
+        f"unit 1 at 127.0.0.1:{device.port} answers, but by the map sts_tumel its frequency would be 87 Hz; "
+        "name its map with profile=."
+    )
+    assert notebook.polls == 0
+
+
+@pytest.mark.parametrize("frequency", [45, 60, 400])
+async def test_odd_mains_frequencies_are_no_sign_of_a_wrong_map(
+    running: Running, notebook: Notebook, frequency: int
+) -> None:
+    async with Standin(ONE_PHASE | {111: frequency}) as device, running(device.url):
+        await notebook.until_poll()
+        assert notebook.points["input.frequency"] == frequency
+
+
 async def test_a_map_whose_values_make_no_sense(running: Running, notebook: Notebook) -> None:
     async with Standin(dict.fromkeys(range(97, 151), 40000)) as device:
         sentence = await lost(running, device.url)
