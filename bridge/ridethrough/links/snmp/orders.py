@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 import re
 
@@ -57,14 +58,16 @@ class Orders:
         """Name the commands of the UPS (`number` None) or of a child."""
         return frozenset(row.command for row in self._rows if row.kind == kind and row.number == number)
 
-    def order(self, command: str, arguments: Mapping[str, Value], number: str | None) -> Order:
+    def order(self, command: str, arguments: Mapping[str, Value], number: str | None, now: datetime) -> Order:
         """Work out what to write; `number` is that of the child that is told. Raises CommandError if there is no way.
+
+        `now` is the local time, for clocks.
 
         Children of different kinds may have the same number; no two of them know the same command.
         """
         for row in self._rows:
             if row.command == command and row.number == number:
-                return self._filled(row, arguments)
+                return self._filled(row, arguments, now)
         raise CommandError("unknown_command", f"This card has no object to give {command} with.")
 
     def _possible(self, row: OrderRow) -> bool:
@@ -77,13 +80,14 @@ class Orders:
         pattern = _pattern(oid)
         return any(pattern.fullmatch(known) for known in self._oids)
 
-    def _filled(self, row: OrderRow, arguments: Mapping[str, Value]) -> Order:
+    def _filled(self, row: OrderRow, arguments: Mapping[str, Value], now: datetime) -> Order:
         writes = []
         for oid, value in row.writes:
-            regular, text = _fill(oid, arguments), _fill(value, arguments)
+            text = now.strftime(value) if value.startswith("@") else _fill(value, arguments)
+            regular = _fill(oid, arguments)
             if regular not in self._oids:
                 raise CommandError("bad_argument", f"This card has no object {regular} for {row.command}.")
-            writes.append(Write(self._oids[regular], text if "." in text else int(text)))
+            writes.append(Write(self._oids[regular], text if "." in text or text.startswith("@") else int(text)))
         shown = None
         if row.shown is not None:
             oid, wanted = (_fill(part, arguments) for part in row.shown)

@@ -359,7 +359,7 @@ class Session:
 
     async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None) -> CommandResult:
         """Write what the command takes, and look whether the UPS does it. Raises CommandError."""
-        order = self._orders.order(command, arguments, child)
+        order = self._orders.order(command, arguments, child, self._clock.utc().astimezone())
         try:
             return await self._control.carry_out(command, order, self._names)
         except RefusedError:

@@ -40,7 +40,7 @@ class Write:
 
     oid: str
     value: int | str
-    """A number, or an OID."""
+    """A number, an OID or, if it begins with @, the text that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,10 @@ def _who(options: SnmpOptions) -> hlapi.CommunityData | hlapi.UsmUserData:
     )
 
 
-def _syntax(value: int | str) -> hlapi.Integer32 | hlapi.ObjectIdentifier:
-    return hlapi.Integer32(value) if isinstance(value, int) else hlapi.ObjectIdentifier(value)
+def _syntax(value: int | str) -> hlapi.Integer32 | hlapi.ObjectIdentifier | hlapi.OctetString:
+    if isinstance(value, int):
+        return hlapi.Integer32(value)
+    return hlapi.OctetString(value[1:]) if value.startswith("@") else hlapi.ObjectIdentifier(value)
 
 
 def _written(answer: tuple[object, object, object, object]) -> Written:

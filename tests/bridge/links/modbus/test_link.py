@@ -297,7 +297,7 @@ async def test_a_device_that_knows_neither_function(device: Standin, running: Ru
 
 async def test_a_map_by_which_the_mains_would_have_no_frequency(running: Running, notebook: Notebook) -> None:
     # The numbers of the cards' default map, read by that of a transfer switch.
-    card = ONE_PHASE | {103: 87, 107: 25}
+    card = {**ONE_PHASE, 103: 87, 107: 25}
     async with Standin(card) as device:
         sentence = await lost(running, f"{device.url}&profile=sts_tumel")
     assert sentence == (
@@ -311,7 +311,7 @@ async def test_a_map_by_which_the_mains_would_have_no_frequency(running: Running
 async def test_odd_mains_frequencies_are_no_sign_of_a_wrong_map(
     running: Running, notebook: Notebook, frequency: int
 ) -> None:
-    async with Standin(ONE_PHASE | {111: frequency}) as device, running(device.url):
+    async with Standin({**ONE_PHASE, 111: frequency}) as device, running(device.url):
         await notebook.until_poll()
         assert notebook.points["input.frequency"] == frequency
 

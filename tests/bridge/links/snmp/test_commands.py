@@ -1,6 +1,7 @@
 """Commands by SET: refused, ignored, late, locked; each with a clear result."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.peers.snmpagent import (
 from .conftest import running, snmp_link
 from .test_faults import U, objects, ups
 
+XUPS = "1.3.6.1.4.1.534.1"
 QUICK = Datum(6, bytes([0x2B, 6, 1, 2, 1, 0x21, 1, 7, 7, 4]))
 
 
@@ -178,3 +180,20 @@ async def test_command_that_nothing_shows_is_accepted_and_not_confirmed() -> Non
         assert not result.confirmed
         assert "no object that would show it" in result.message
         assert agent.written[-1][1].number == 2
+
+
+async def test_clock_of_the_ups_is_set_to_local_time() -> None:
+    clock = f"{XUPS}.10.5.0"
+    eaton = Datum(6, bytes([0x2B, 6, 1, 4, 1, 0x84, 0x16, 1]))
+    table = objects() | {"1.3.6.1.2.1.1.2.0": eaton, f"{XUPS}.2.4.0": Datum.integer(100)}
+    table |= {clock: Datum.text("01/01/2000:00:00:00")}
+    async with SnmpAgent(table) as agent, running(agent) as connection:
+        await connection.until_statuses(2)
+        assert "clock.set" in connection.sheet.identity.commands
+        before = datetime.now().astimezone().replace(microsecond=0)
+        result = await connection.link.perform("clock.set", {})
+        ((oid, datum),) = agent.written
+    assert oid == parse_oid(clock)
+    written = datetime.strptime(datum.content.decode(), "%m/%d/%Y:%H:%M:%S").astimezone()
+    assert timedelta(0) <= written - before <= timedelta(seconds=5)
+    assert not result.confirmed, "nothing but another reading shows it"
