@@ -1,68 +1,23 @@
 """A Megatec UPS in the bridge: link, runner and site together."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from ridethrough.catalogue import load_catalogue
-from ridethrough.clock import SystemClock
 from ridethrough.links.base import CommandError
-from ridethrough.links.megatec import MegatecLink
 from ridethrough.links.ports import SerialPorts
-from ridethrough.links.runner import LinkRunner, LinkState
-from ridethrough.site import Commands, Device, DeviceId, Quality, Site
-from ridethrough.tasks import Backoff
+from ridethrough.site import Quality
 
 from .megatec import megatec
 from .peers import SerialPeer, status
+from .watched import Watched, watched
 
 
-class Watched:
-    """A site with one UPS on a Megatec link."""
-
-    def __init__(self, link: MegatecLink, granted: frozenset[str]) -> None:
-        clock = SystemClock()
-        self.id = DeviceId("5b1f")
-        self.site = Site(load_catalogue(), clock)
-        self.commands = Commands(self.site)
-        self.runner = LinkRunner(
-            link,
-            Device(self.id, "ups-1", "ups", "UPS 1"),
-            self.site,
-            self.commands,
-            clock,
-            granted=granted,
-            mint=DeviceId,
-            backoff=Backoff(0.02, 0.05, 0.0),
-        )
-        self._changed = asyncio.Event()
-        self.site.observe(lambda _change: self._changed.set())
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-    def active(self, condition: str) -> bool:
-        return self.site.conditions(self.id)[condition].active
-
-    def quality(self, point: str) -> Quality:
-        reading = self.site.reading(self.id, point)
-        assert reading is not None
-        return reading.quality
-
-
-@pytest.fixture
-async def watched(peer: SerialPeer, ports: SerialPorts) -> AsyncIterator[Watched]:
+@pytest.fixture(name="watched")
+async def watched_ups(peer: SerialPeer, ports: SerialPorts) -> AsyncIterator[Watched]:
     """Run a UPS in a site, with the beeper granted and nothing else."""
-    whole = Watched(megatec(peer, ports), frozenset({"beeper"}))
-    running = asyncio.create_task(whole.runner.run())
-    await whole.until(lambda: whole.runner.state is LinkState.CONNECTED)
-    yield whole
-    running.cancel()
-    await asyncio.wait({running})
+    async with watched(megatec(peer, ports), "beeper") as whole:
+        yield whole
 
 
 async def test_an_unplugged_ups_is_lost_in_the_site_and_good_again_when_it_is_back(

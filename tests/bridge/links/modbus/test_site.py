@@ -1,74 +1,30 @@
 """A Modbus UPS in the bridge: link, runner and site together, against the simulated UPS' card and on an RS-485 line."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ridethrough.catalogue import load_catalogue
 from ridethrough.links.base import Credentials
 from ridethrough.links.context import LinkContext
-from ridethrough.links.runner import LinkRunner, LinkState
+from ridethrough.links.runner import LinkState
 from ridethrough.links.schemes import open_link
 from ridethrough.sim.designs import DESIGNS
 from ridethrough.sim.face import Place
 from ridethrough.sim.modbus import ModbusPeer
 from ridethrough.sim.unit import Unit
-from ridethrough.site import Commands, Device, DeviceId, Quality, Site
-from ridethrough.tasks import Backoff
+from ridethrough.site import Quality
+from tests.bridge.links.watched import Watched, watched
 
 from .line import Rs485Line
 from .standin import ONE_PHASE, Standin
 
 
-class Watched:
-    """A site with one UPS on a Modbus link."""
-
-    def __init__(self, url: str, context: LinkContext) -> None:
-        self.id = DeviceId("5b1f")
-        self.site = Site(load_catalogue(), context.clock)
-        self.runner = LinkRunner(
-            open_link(url, Credentials(), context),
-            Device(self.id, "ups-1", "ups", "UPS 1"),
-            self.site,
-            Commands(self.site),
-            context.clock,
-            granted=frozenset(),
-            mint=DeviceId,
-            backoff=Backoff(0.02, 0.05, 0.0),
-        )
-        self._changed = asyncio.Event()
-        self.site.observe(lambda _change: self._changed.set())
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not holds():
-                self._changed.clear()
-                await self._changed.wait()
-
-    def active(self, condition: str) -> bool:
-        return self.site.conditions(self.id)[condition].active
-
-    def quality(self, point: str) -> Quality:
-        reading = self.site.reading(self.id, point)
-        assert reading is not None
-        return reading.quality
-
-
-@asynccontextmanager
-async def watched(url: str, context: LinkContext) -> AsyncIterator[Watched]:
+def over(url: str, context: LinkContext) -> AbstractAsyncContextManager[Watched]:
     """Run a UPS in a site."""
-    whole = Watched(url, context)
-    running = asyncio.create_task(whole.runner.run())
-    try:
-        await whole.until(lambda: whole.runner.state is LinkState.CONNECTED)
-        yield whole
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
+    return watched(open_link(url, Credentials(), context))
 
 
 async def test_an_outage_of_the_simulated_ups_reaches_the_site(context: LinkContext) -> None:
@@ -76,7 +32,7 @@ async def test_an_outage_of_the_simulated_ups_reaches_the_site(context: LinkCont
     card = ModbusPeer(unit, lambda: None, Place())
     card.open()
     serving = asyncio.create_task(card.run())
-    async with watched(f"modbus://{card.where}/1?poll=0.1&timeout=0.3", context) as whole:
+    async with over(f"modbus://{card.where}/1?poll=0.1&timeout=0.3", context) as whole:
         unit.inputs = replace(unit.inputs, mains_voltage=0.0)
         unit.advance(5.0)
         await whole.until(lambda: whole.active("on_battery"))
@@ -98,7 +54,7 @@ async def test_an_outage_of_the_simulated_ups_reaches_the_site(context: LinkCont
 
 
 async def test_a_card_that_loses_its_ups_and_finds_it_again(context: LinkContext) -> None:
-    async with Standin(ONE_PHASE) as card, watched(card.url, context) as whole:
+    async with Standin(ONE_PHASE) as card, over(card.url, context) as whole:
         card.registers[134] = 1
         await whole.until(lambda: whole.active("communications_lost"))
         assert whole.quality("battery.charge") is Quality.LOST
@@ -108,7 +64,7 @@ async def test_a_card_that_loses_its_ups_and_finds_it_again(context: LinkContext
 
 async def test_sensors_and_contacts_become_devices_of_the_site(context: LinkContext) -> None:
     registers = {**ONE_PHASE, **dict.fromkeys(range(50000, 50080), 0), 143: 22, 50063: 1}
-    async with Standin(registers) as card, watched(card.url, context) as whole:
+    async with Standin(registers) as card, over(card.url, context) as whole:
         await whole.until(lambda: whole.site.device_by_key("ups-1/io_box-1") is not None)
         box, sensor = (whole.site.device_by_key(f"ups-1/{key}") for key in ("io_box-1", "sensor-1"))
         assert box is not None
@@ -132,7 +88,7 @@ async def test_an_adapter_that_is_pulled_and_put_back(tmp_path: Path, context: L
     url = f"modbus:{tmp_path / 'master'}?unit=1&poll=0.1&timeout=0.3&baud={baud}"
     async with Rs485Line(tmp_path, units=0) as line:
         line.asked = lambda question: answer(line, question)
-        whole = Watched(url, context)
+        whole = Watched(open_link(url, Credentials(), context), frozenset())
         running = asyncio.create_task(whole.runner.run())
         await whole.until(lambda: whole.runner.state is LinkState.CONNECTED)
     await whole.until(lambda: whole.active("communications_lost"))
