@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, Identity
 from ridethrough.links.context import LinkContext
@@ -130,11 +131,16 @@ async def test_a_child_that_is_gone_lets_its_points_go(
 
 @pytest.mark.parametrize("name", profile_names())
 async def test_every_profile_can_be_read(name: str) -> None:
-    """A device that has every register, each with a small number, is read without a fault."""
+    """A device that has every register, each with a small number and the mains with 50 Hz, is read without a fault."""
     profile = load_profile(name)
+    catalogue = load_catalogue()
     words = {address: 0 for row in profile.registers for address in range(row.address, row.end)}
     # Conditions stay off, most of all the one that says that the card has lost its UPS.
     words |= {row.address: 1 for row in profile.registers if row.point and not row.bits and not row.condition}
+    for row in profile.registers:
+        point = None if row.point is None or row.device is not None else catalogue.point(profile.kind, row.point)
+        if point is not None and point.quantity.name == "frequency":
+            words[row.address] = round(50 / row.scale)
     texts = [row for row in profile.registers if row.type is RegisterType.TEXT]
     words |= {row.address: 0x4142 for row in texts}
     async with Standin(words) as device:
