@@ -1,8 +1,25 @@
 """The tables, and the steps by which an older database comes to have them."""
 
+from typing import Any
+
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData()
+
+
+def _event_columns() -> tuple[Column[Any], ...]:
+    """Make the columns of an event: those that have happened and those under way are kept alike."""
+    return (
+        Column("seq", Integer, primary_key=True),
+        Column("at", Integer, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("device", Text),
+        Column("key", Text, nullable=False),
+        Column("edge", Text, nullable=False),
+        Column("severity", Text, nullable=False),
+        Column("details", Text, nullable=False),
+    )
+
 
 FACTS = Table(
     "facts",
@@ -15,14 +32,7 @@ FACTS = Table(
 EVENTS = Table(
     "events",
     METADATA,
-    Column("seq", Integer, primary_key=True),
-    Column("at", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("device", Text),
-    Column("key", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("details", Text, nullable=False),
+    *_event_columns(),
 )
 """The journal. `at` is in microseconds since 1970 (UTC), `details` a JSON object."""
 
@@ -54,14 +64,7 @@ TOKENS = Table(
 PENDING = Table(
     "pending",
     METADATA,
-    Column("seq", Integer, primary_key=True),
-    Column("at", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("device", Text),
-    Column("key", Text, nullable=False),
-    Column("edge", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("details", Text, nullable=False),
+    *_event_columns(),
 )
 """Commands that have been given and of whose end the journal does not know yet; otherwise like the journal."""
 
