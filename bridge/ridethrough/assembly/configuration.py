@@ -211,7 +211,8 @@ class Configuration:
         await self._note("device_removed", device, actor)
 
     async def _note(self, key: str, device: UpsConfig, actor: str) -> None:
-        details = {"actor": actor, "device": device.key, "name": device.name, "link": device.link}
+        link = _without_secrets(device.link)
+        details = {"actor": actor, "device": device.key, "name": device.name, "link": link}
         now = self._clock.utc()
         event = Event(now, EventKind.SYSTEM, self._bridge.id, key, EdgeKind.OCCURRED, Severity.INFO, details)
         _LOGGER.info("%s (%s): %s by %s", device.name, device.key, key.replace("_", " "), actor)

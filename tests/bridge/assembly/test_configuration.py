@@ -90,6 +90,14 @@ async def test_a_secret_in_a_link_is_for_admins_only(admin: Person, bridge: Hous
     assert {row["id"]: row["link"] for row in (await admin.data("list"))["devices"]}["card"] == link
 
 
+async def test_a_secret_in_a_link_does_not_get_into_the_journal(admin: Person) -> None:
+    await admin.put(id="card", link="snmp://127.0.0.1:1?poll=60&community=geheim")
+    while not admin.told or admin.told[-1]["key"] != "device_added":
+        await admin.receive()
+    assert admin.told[-1]["details"]["link"] == "snmp://127.0.0.1:1?poll=60"
+    assert "geheim" not in str(admin.told)
+
+
 async def test_nothing_is_changed_until_the_file_grants_it(house: House, lines: Lines) -> None:
     text = house.file.read_text().replace("configure: yes", "configure: no")
     house.file.write_text(text)
