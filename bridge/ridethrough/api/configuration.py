@@ -9,9 +9,9 @@ import re
 from ridethrough.catalogue import Role
 from ridethrough.config import ConfigureError
 from ridethrough.config.draft import SECRETS, SECTIONS, SETTINGS, DeviceDraft, Kind
+from ridethrough.events.orders import LONGEST_MESSAGE
 
 from .limits import Limits
-from .orders import LONGEST_MESSAGE
 from .protocols import Configurator, TokenInfo
 from .requests import LONGEST_KEY, LONGEST_TEXT, Action, Configure
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ridethrough.events.orders import OrderLimits
+
 API_VERSION = 1
 """The version of the contract spoken here; the oldest and the newest one."""
 
@@ -10,7 +12,7 @@ MAX_REQUEST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(OrderLimits):
     """Times in seconds. Tests shorten them; nothing else should need to."""
 
     auth: float = 10.0
@@ -21,13 +23,6 @@ class Limits:
     """For a client to take one message. Shorter than a missed heartbeat, so that it learns why it is dropped."""
     farewell: float = 1.0
     """For a client to answer a close; also how long stopping waits for clients."""
-    record: float = 1.0
-    """For the journal to take a command's event before its client gets the result. With a full disk the event waits
-    in the recorder, and people must be able to command their UPS all the same."""
-    confirm: float = 5.0
-    """For the status to show what a command has brought about that its link could not confirm, before the result."""
-    follow: float = 60.0
-    """For the same after the result; then it counts as ignored."""
     idle: float = 10.0
     """For a request on a TCP connection; also how long a kept-alive connection may do nothing."""
     recheck: float = 10.0
@@ -43,12 +38,8 @@ class Limits:
     """Connections that have not shown a token yet. When there are more, the oldest must go: a client that has a
     token shows it within milliseconds, so that whoever only occupies places cannot keep it out."""
 
-    followed: int = 128
-    """Commands whose late effect is watched for at once."""
     pending: int = 16
     """Commands of one client being carried out at once."""
-    pending_total: int = 128
-    """Commands of all clients, among them those that have hung up since."""
     configuring: int = 16
     """Requests about the configuration of all clients at once, tests among them."""
     configuring_each: int = 4

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from ridethrough.events.orders import Order
 from ridethrough.site import DeviceId, Value
 
 from .limits import API_VERSION
@@ -49,9 +50,7 @@ class Command:
     """The client wants something done."""
 
     id: int
-    device: DeviceId
-    command: str
-    arguments: Mapping[str, Value]
+    order: Order
 
 
 class Action(StrEnum):
@@ -96,9 +95,11 @@ def parse(text: bytes) -> Request:
             _only(raw, "id", "device", "command", "arguments")
             return Command(
                 _number(raw.get("id"), "id"),
-                DeviceId(_key(raw.get("device"), "device")),
-                _key(raw.get("command"), "command"),
-                _arguments(raw.get("arguments")),
+                Order(
+                    DeviceId(_key(raw.get("device"), "device")),
+                    _key(raw.get("command"), "command"),
+                    _arguments(raw.get("arguments")),
+                ),
             )
         case "configure":
             _only(raw, "id", "action", "arguments")

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.clock import Clock
 from ridethrough.config.model import ApiConfig
+from ridethrough.events.orders import Orders
 from ridethrough.events.pending import Pending
 from ridethrough.site import Commands, Device, Memories, Site
 from ridethrough.tasks import Supervisor
@@ -25,7 +26,6 @@ from .connection import SERVER, Connection
 from .downloads import Downloads
 from .gate import Gate, same_origin
 from .limits import MAX_REQUEST, Limits
-from .orders import Orders
 from .protocols import Configurator, EventHistory, EventSource, TokenVerifier, TraceSource
 from .roster import Roster
 from .session import GOING_AWAY, House, Session

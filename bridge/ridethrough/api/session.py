@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 
 from ridethrough.config import ConfigureError
 from ridethrough.events.event import JournalError
+from ridethrough.events.orders import Orders, Outcome
 from ridethrough.site import CommandError
 
 from . import wire
@@ -19,7 +20,6 @@ from .configuration import Desk
 from .connection import Connection
 from .gate import Gate
 from .limits import Limits
-from .orders import Orders, Outcome
 from .outbox import Outbox
 from .protocols import TokenInfo, TokenVerifier
 from .requests import Auth, Command, Configure, MalformedRequest, MissingToken, Request, Subscribe, parse
@@ -182,7 +182,7 @@ class Session:
         if self._pending > limit:
             done(CommandError("refused", f"{limit} commands are being carried out already; wait for a result."))
         else:
-            self._house.orders.accept(command, token, done)
+            self._house.orders.accept(command.order, token, done)
 
     def _configure(self, request: Configure, token: TokenInfo) -> None:
         limit = self._house.limits.configuring_each

@@ -14,6 +14,7 @@ from ridethrough.api.requests import Action, Auth, Command, Configure, Malformed
 from ridethrough.catalogue import Role, Severity
 from ridethrough.config import ConfigureError
 from ridethrough.events.event import EdgeKind, Event, EventKind
+from ridethrough.events.orders import Order
 from ridethrough.site import CommandError, CommandResult, ConditionState, Device, DeviceId, Quality, Reading, Source
 
 from .harness import HEARS, SAYS, UPS
@@ -107,7 +108,7 @@ def test_requests_are_taken_apart() -> None:
     assert parse(b'{"type":"subscribe","events_after":7}') == Subscribe(7)
     assert parse(b'{"type":"subscribe","events_after":null}') == Subscribe(None)
     assert parse(b'{"type":"command","id":1,"device":"d","command":"c","arguments":{"a":1.5,"b":true}}') == Command(
-        1, DeviceId("d"), "c", {"a": 1.5, "b": True}
+        1, Order(DeviceId("d"), "c", {"a": 1.5, "b": True})
     )
     assert parse(b'{"type":"configure","id":7,"action":"put","arguments":{"device":{"id":"x"}}}') == Configure(
         7, Action.PUT, {"device": {"id": "x"}}
