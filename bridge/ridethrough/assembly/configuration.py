@@ -18,6 +18,7 @@ from ridethrough.links import LinkContext, LinkUrl
 from ridethrough.site import Device, DeviceId
 
 from . import offer
+from .feeds import Feeds
 from .plant import Plant
 from .trial import Trial
 from .unit import build_link
@@ -42,8 +43,10 @@ class Configuration:
         recorder: Recorder,
         clock: Clock,
         models: Sequence[tuple[str, str]] = (),
+        feeds: Feeds | None = None,
     ) -> None:
         """`config` is what the bridge was started with; `models` are ids and titles of the model profiles."""
+        self._feeds = feeds
         self._file = file
         self._config = config
         self._plant = plant
@@ -125,7 +128,10 @@ class Configuration:
                 ", ".join(device.key for device in differing) or "none",
                 ", ".join(sorted(running.keys() - wanted.keys())) or "none",
             )
-            rest = [one.name for one in fields(BridgeConfig) if one.name not in SECTIONS.values()]
+            if self._feeds is not None and (feeds := await self._feeds.configure(config.feeds)):
+                _LOGGER.info("Feeds that are new, other or gone: %s", ", ".join(feeds))
+            applied = {*SECTIONS.values(), "feeds"}
+            rest = [one.name for one in fields(BridgeConfig) if one.name not in applied]
             other = [name for name in rest if getattr(config, name) != getattr(self._config, name)]
             if other:
                 _LOGGER.warning("Restart the bridge for what has changed under: %s", ", ".join(other))

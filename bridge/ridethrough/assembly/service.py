@@ -13,7 +13,8 @@ from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import BridgeConfig, ConfigError, Problem, profiles
 from ridethrough.config.file import ConfigFile
-from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder, tell_unfinished
+from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Orders, Recorder, tell_unfinished
+from ridethrough.feeds import Directory, FeedContext
 from ridethrough.links import LinkContext, SerialPorts, TrapListener, check_link, check_links
 from ridethrough.site import Commands, Device, Memories, Site, keep_expiring
 from ridethrough.store import Store
@@ -21,12 +22,15 @@ from ridethrough.tasks import Supervisor
 
 from .charges import ChargeKeeper
 from .configuration import Configuration
+from .feeds import Feeds
 from .plant import Plant
 
 _LOGGER = logging.getLogger(__name__)
 
 API_RETRY = 10.0
 """Seconds between two attempts to listen on an address that is not there yet."""
+FAREWELL = 1.0
+"""Seconds that stopping waits for commands under way."""
 JOURNAL_PATIENCE = 5.0
 """Seconds that starting and stopping wait for the journal."""
 
@@ -71,7 +75,25 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
             except ValueError as error:
                 raise ConfigError([Problem(path, 0, f"{device.key}: {error}")]) from error
         models = [(profile.key, profile.title) for profile in profiles().values()]
-        configuration = Configuration(file, config, plant, bridge, recorder, clock, models=models)
+        orders = Orders(site, commands, recorder, clock, pending=store.pending)
+        stack.push_async_callback(orders.stop, FAREWELL)
+        feeds = Feeds(
+            FeedContext(
+                site=site,
+                directory=Directory(site),
+                orders=orders,
+                events=recorder,
+                clock=clock,
+                numbers=store.numbers,
+                facts=store.facts,
+                bridge=bridge,
+                version=__version__,
+                data=config.data,
+            ),
+            commands,
+            identities.mint,
+        )
+        configuration = Configuration(file, config, plant, bridge, recorder, clock, models=models, feeds=feeds)
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
         await tell_unfinished(store.pending, recorder, clock)
@@ -84,6 +106,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
         stack.push_async_callback(keeper.save)
         for unit in plant.units.values():
             unit.start()
+        await feeds.configure(config.feeds)
+        stack.push_async_callback(feeds.stop)
         if config.api.enabled:
             api = await stack.enter_async_context(Supervisor(clock))
 

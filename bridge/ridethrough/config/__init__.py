@@ -2,9 +2,10 @@
 
 from .errors import ConfigError, ConfigureError, Problem
 from .loader import EXAMPLE, load
-from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TlsConfig, TrapConfig, UpsConfig
+from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
 from .profiles import ModelProfile, apply_profile, profiles
 from .schema import LinkCheck
+from .tls import TlsConfig
 
 __all__ = [
     "EXAMPLE",

@@ -5,13 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-
-@dataclass(frozen=True, slots=True)
-class TlsConfig:
-    """An own certificate; without one the bridge makes a self-signed one when it listens beyond loopback."""
-
-    certificate: Path
-    key: Path
+from .feeds import FeedsConfig
+from .tls import TlsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +116,7 @@ class BridgeConfig:
     ups: tuple[UpsConfig, ...]
     transfer_switches: tuple[UpsConfig, ...] = ()
     traps: TrapConfig | None = None
+    feeds: FeedsConfig = FeedsConfig()
 
     @property
     def devices(self) -> tuple[UpsConfig, ...]:

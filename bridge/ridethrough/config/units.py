@@ -55,3 +55,9 @@ SHUTDOWN_TIME = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 1.0, 86_400.0)
 """Seconds of runtime left."""
 HOLD = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 0.0, 86_400.0)
 """Seconds that a value must be beyond a threshold."""
+IDLE = Measure({"s": 1.0, "min": 60.0}, 1.0, 3600.0)
+"""Seconds that a connection may say nothing."""
+REGISTRATION = Measure({"s": 1.0, "min": 60.0}, 30.0, 65535.0)
+"""Seconds that a foreign device is known to a BBMD."""
+ANSWER = Measure({"s": 1.0, "ms": 0.001}, 0.1, 60.0)
+"""Seconds to wait for an answer."""

@@ -2,7 +2,7 @@
 
 from ridethrough.logic.derivation import Derivation, Derived
 
-from .commands import CommandError, CommandResult, Commands
+from .commands import Arguments, CommandError, CommandResult, Commands
 from .device import Device
 from .expiry import keep_expiring
 from .memory import Alert, Memories
@@ -11,6 +11,7 @@ from .site import Change, DeviceView, Edge, Lane, Site
 
 __all__ = [
     "Alert",
+    "Arguments",
     "Change",
     "CommandError",
     "CommandResult",

@@ -2,8 +2,10 @@
 
 from .charges import Charge, Charges
 from .database import StoreError
+from .facts import Facts
 from .identities import Identities
 from .journal import Journal
+from .numbers import Numbers
 from .pending import Pending
 from .store import Store
 from .tokens import TokenError, TokenInfo, Tokens
@@ -11,8 +13,10 @@ from .tokens import TokenError, TokenInfo, Tokens
 __all__ = [
     "Charge",
     "Charges",
+    "Facts",
     "Identities",
     "Journal",
+    "Numbers",
     "Pending",
     "Store",
     "StoreError",

@@ -12,8 +12,10 @@ from ridethrough.clock import Clock, SystemClock
 
 from .charges import Charges
 from .database import Database, StoreError
+from .facts import Facts
 from .identities import Identities
 from .journal import KEEP, Journal
+from .numbers import Numbers
 from .pending import Pending
 from .tokens import Tokens
 
@@ -30,6 +32,8 @@ class Store:
 
     journal: Journal
     charges: Charges
+    facts: Facts
+    numbers: Numbers
     pending: Pending
     identities: Identities
     tokens: Tokens
@@ -59,6 +63,8 @@ class Store:
             raise
         self.journal = Journal(self._database, self._keep)
         self.charges = Charges(self._database)
+        self.facts = Facts(self._database)
+        self.numbers = Numbers(self._database)
         self.pending = Pending(self._database)
         self.tokens = Tokens(self._database, self._clock)
         return self

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
 METADATA = MetaData()
 
@@ -77,6 +77,16 @@ CHARGES = Table(
 )
 """The last charge of each battery whose charge the bridge works out itself, in tenths of a percent."""
 
+NUMBERS = Table(
+    "numbers",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    UniqueConstraint("scope", "number"),
+)
+"""Numbers given once and for ever; see `numbers.Numbers`."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE facts (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
@@ -110,10 +120,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE charges (device TEXT NOT NULL, charge INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (device))",
     ),
+    (
+        """
+        CREATE TABLE numbers (
+            scope TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (scope, name),
+            UNIQUE (scope, number)
+        )
+        """,
+    ),
 )
 """One tuple of statements for each version of the schema, in order; the first makes version 1.
 
-Steps are only ever added. This is all that alembic would give us for six tables in one kind of database, without its
+Steps are only ever added. This is all that alembic would give us for seven tables in one kind of database, without its
 environment, its second configuration file and its own synchronous engine; when PostgreSQL joins, look again.
 """
 VERSION = len(MIGRATIONS)

@@ -16,7 +16,7 @@ import pytest
 from ridethrough.api import ApiStartError
 from ridethrough.api.certificate import FILE, CertificateError, identity, is_loopback
 from ridethrough.clock import ManualClock
-from ridethrough.config.model import ApiConfig, TlsConfig
+from ridethrough.config import ApiConfig, TlsConfig
 
 from .harness import CONFIG, running
 

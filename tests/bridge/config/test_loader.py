@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from ridethrough.config import EXAMPLE, ApiConfig, BridgeConfig, ConfigError, Problem, load
 from ridethrough.config.document import Secret
-from ridethrough.config.schema import command_groups
+from ridethrough.config.values import command_groups
 
 type Write = Callable[..., Path]
 
@@ -235,7 +235,7 @@ def test_unknown_key_is_answered_with_the_nearest_and_all_permitted(write: Write
 def test_unknown_key_unlike_any_is_answered_with_all_permitted(write: Write) -> None:
     message = the_problem(write("zzz: 1\n" + UPS))[1]
     assert "did you mean" not in message
-    assert "permitted: name, data, api, traps, ups" in message
+    assert "permitted: name, data, api, traps, feeds, ups" in message
 
 
 @pytest.mark.parametrize(

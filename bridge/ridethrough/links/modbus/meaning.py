@@ -2,23 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-import re
 
 from ridethrough.catalogue import Catalogue
+from ridethrough.maps.phases import PHASE, plain_key
 from ridethrough.maps.registers import Register
 from ridethrough.site import Value
 
 from .decode import Raw, value_of
 
 type Raws = Mapping[Register, Raw | None]
-
-_PHASE = re.compile(r"(?<=\.)L([123])(?:-N|-L[123])?\.")
-_PLAIN: Mapping[str, str] = {
-    "output.L1.power.percent": "ups.load",
-    "output.L1.load": "ups.load",
-    "ups.L1.load": "ups.load",
-}
-"""What a value of the only phase is called where leaving the phase out would not give the usual name."""
 
 
 @dataclass(slots=True)
@@ -38,7 +30,7 @@ def phases_of(raws: Raws) -> int | None:
     alive = {
         int(found[1])
         for row, raw in raws.items()
-        if row.point is not None and raw and (found := _PHASE.search(row.point)) is not None
+        if row.point is not None and raw and (found := PHASE.search(row.point)) is not None
     }
     if not alive:
         return None
@@ -47,23 +39,12 @@ def phases_of(raws: Raws) -> int | None:
 
 def has_phases(rows: Iterable[Register]) -> bool:
     """Whether any of these is a value of one phase."""
-    return any(row.point is not None and _PHASE.search(row.point) for row in rows)
-
-
-def plain_key(kind: str, key: str, catalogue: Catalogue) -> str | None:
-    """Name a value of the only phase as one-phase devices do; None for those of phases that it does not have."""
-    found = _PHASE.search(key)
-    if found is None:
-        return key
-    if not found[0].startswith(("L1.", "L1-N.")):
-        return None
-    plain = _PLAIN.get(key) or key[: found.start()] + key[found.end() :]
-    return key if catalogue.point(kind, plain) is None else plain
+    return any(row.point is not None and PHASE.search(row.point) for row in rows)
 
 
 def key_of(kind: str, row: Register, phases: int | None, catalogue: Catalogue) -> str | None:
     """Name the point of a register; None if it has none, or it is not certain which."""
-    if row.point is None or _PHASE.search(row.point) is None or phases == 3:
+    if row.point is None or PHASE.search(row.point) is None or phases == 3:
         return row.point
     return plain_key(kind, row.point, catalogue) if phases == 1 else None
 
@@ -114,4 +95,4 @@ def _set_point(
         weak.add(key)
 
 
-__all__ = ["Meaning", "Raws", "has_phases", "key_of", "phases_of", "plain_key", "understand"]
+__all__ = ["Meaning", "Raws", "has_phases", "key_of", "phases_of", "understand"]

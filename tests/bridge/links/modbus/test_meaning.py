@@ -9,7 +9,8 @@ import pytest
 
 from ridethrough.catalogue import load_catalogue
 from ridethrough.links.modbus.decode import Raw, raw_of, value_of
-from ridethrough.links.modbus.meaning import Meaning, phases_of, plain_key, understand
+from ridethrough.links.modbus.meaning import Meaning, phases_of, understand
+from ridethrough.maps.phases import plain_key
 from ridethrough.maps.registers import Register, load_profile, read_bits, read_registers
 
 HEAD = (

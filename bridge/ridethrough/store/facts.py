@@ -1,0 +1,29 @@
+"""Single facts to remember, such as how often the SNMP engine has started."""
+
+from sqlalchemy import select
+from sqlalchemy.dialects.sqlite import insert
+
+from .database import Database
+from .tables import FACTS
+
+
+class Facts:
+    """One text for each key."""
+
+    def __init__(self, database: Database) -> None:
+        """Use the store's database."""
+        self._database = database
+
+    async def get(self, key: str) -> str | None:
+        """Return what is remembered, None for nothing. Raises StoreError."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(FACTS.c.value).where(FACTS.c.key == key))).scalar()
+
+    async def put(self, key: str, value: str) -> None:
+        """Remember this in the place of what was there; it is on the disk when this returns. Raises StoreError."""
+        statement = insert(FACTS).values(key=key, value=value)
+        async with self._database.write() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+__all__ = ["Facts"]
