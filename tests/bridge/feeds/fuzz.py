@@ -1,0 +1,98 @@
+"""Packets that nobody should send, and a watch over the loop while they come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+import gc
+from random import Random
+import time
+import tracemalloc
+
+PACKETS = 100_000
+STALL = 0.020
+"""Seconds for which the loop may not answer (DESIGN §9)."""
+
+
+def mutations(seeds: Sequence[bytes], count: int, seed: int = 1628) -> Iterator[bytes]:
+    """Give `count` packets made from good ones: bits flipped, bytes set, cut, doubled, moved, or all noise."""
+    random = Random(seed)
+    for _ in range(count):
+        packet = bytearray(random.choice(seeds))
+        for _ in range(random.randint(1, 4)):
+            _mutate(packet, random, seeds)
+        yield bytes(packet)
+
+
+def _mutate(packet: bytearray, random: Random, seeds: Sequence[bytes]) -> None:
+    place = random.randrange(len(packet) + 1)
+    match random.randrange(8):
+        case 0 if packet:
+            packet[place % len(packet)] ^= 1 << random.randrange(8)
+        case 1 if packet:
+            packet[place % len(packet)] = random.choice((0, 1, 0x7F, 0x80, 0xFF, random.randrange(256)))
+        case 2:
+            del packet[place:]
+        case 3:
+            packet[place:place] = random.randbytes(random.randint(1, 16))
+        case 4:
+            del packet[place : place + random.randint(1, 8)]
+        case 5:
+            other = random.choice(seeds)
+            packet[place:] = other[random.randrange(len(other) + 1) :]
+        case 6:
+            packet += packet[place : place + 64]
+        case _:
+            packet[:] = random.randbytes(random.randint(0, 300))
+
+
+class Stalls:
+    """How long the loop has been deaf."""
+
+    def __init__(self) -> None:
+        """Nothing has been measured."""
+        self.spans: list[float] = []
+
+    @property
+    def worst(self) -> float:
+        """The longest one in seconds."""
+        return max(self.spans, default=0.0)
+
+    def beyond(self, limit: float = STALL) -> int:
+        """How often it was longer than this."""
+        return sum(span > limit for span in self.spans)
+
+
+@asynccontextmanager
+async def watching_stalls(every: float = 0.002) -> AsyncIterator[Stalls]:
+    """Measure by how much the loop is late, all the time."""
+    stalls = Stalls()
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(every)
+            stalls.spans.append(time.perf_counter() - before - every)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield stalls
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Memory:
+    """How much has been kept: begin after a warm-up, look when all is quiet again."""
+
+    def __init__(self) -> None:
+        """Begin to measure."""
+        gc.collect()
+        tracemalloc.start()
+        self._before = tracemalloc.get_traced_memory()[0]
+
+    def grown(self) -> int:
+        """Return the bytes that are held beyond those at the beginning, and end measuring."""
+        gc.collect()
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return after - self._before
