@@ -412,3 +412,22 @@ def test_arbitrary_trees_raise_nothing_but_config_error(write: Write, tree: obje
     except ValueError:
         return
     assert told(file)
+
+
+def test_feeds_of_the_example_are_right_when_they_are_uncommented(tmp_path: Path) -> None:
+    """People take the example's lines as they stand."""
+    before, _, rest = EXAMPLE.partition("\n# feeds:\n")
+    block, gap, after = rest.partition("\n\n")
+    lines = [
+        line.removeprefix("# ").replace("/etc/ssl/certs/ca-certificates.crt", "ca.pem") for line in block.split("\n")
+    ]
+    (tmp_path / "ca.pem").touch()
+    secrets = ("snmp_read", "snmp_other", "snmp_password", "snmp_privacy", "nut_password")
+    (tmp_path / "secrets.yaml").write_text("\n".join(f"{name}: {name}-value" for name in secrets), encoding="utf-8")
+    file = tmp_path / "ridethrough.yaml"
+    file.write_text("\n".join([f"{before}\nfeeds:", *lines]) + gap + after, encoding="utf-8")
+
+    feeds = load(file).feeds
+    assert [feed.name for feed in feeds if feed.enabled] == ["modbus", "snmp", "bacnet", "syslog", "nut"]
+    assert feeds.modbus is not None
+    assert [(unit.unit, unit.map) for unit in feeds.modbus.units] == [(1, "default"), (2, "abb")]
