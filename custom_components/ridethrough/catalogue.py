@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 import re
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.const import EntityCategory
 from homeassistant.util.json import json_loads
@@ -94,17 +94,23 @@ class SwitchType:
     enabled: bool
 
 
-MODULE = "ups_module"
-MODULE_POINTS = frozenset({"ups.load", "ups.{line}.load", "ups.temperature", "ups.mode", "module.status"})
-"""What is shown of each of many modules at first: load, temperature and state."""
+MAIN_POINTS: Final[Mapping[str, frozenset[str]]] = {
+    "ups_module": frozenset({"ups.load", "ups.{line}.load", "ups.temperature", "ups.mode", "module.status"}),
+    "battery_module": frozenset({"module.voltage", "module.temperature", "module.impedance", "module.state"}),
+}
+"""What is shown at first of each of many modules."""
+WITH_ALARMS: Final = frozenset({"ups_module"})
+"""Modules whose alarms are shown too; the state of a battery's module says that there is one."""
 
 
 def enabled_by_default(row: PointType | ConditionType, kind: str) -> bool:
-    """Whether an entity is enabled at first. Of modules only the main values and the alarms are, there being so many."""
-    if kind != MODULE:
+    """Whether an entity is enabled at first. Of modules only what matters most is, there being so many."""
+    points = MAIN_POINTS.get(kind)
+    if points is None or not row.enabled:
         return row.enabled
-    main = row.severity is Severity.ALARM if isinstance(row, ConditionType) else row.key in MODULE_POINTS
-    return row.enabled and main
+    if isinstance(row, ConditionType):
+        return kind in WITH_ALARMS and row.severity is Severity.ALARM
+    return row.key in points
 
 
 class Catalogue:

@@ -206,6 +206,62 @@ async def test_every_kind_of_device_has_its_place_and_its_names(
     assert state_of(hass, "binary_sensor.rack_ups_module_1_on_battery") is None
 
 
+async def test_a_battery_system_shows_its_strings_and_of_its_blocks_what_matters(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.change(
+        devices={
+            "bat": device("bat", "battery_system", "Battery", BRIDGE_ID),
+            "s1": device("s1", "battery_string", "String 1", "bat"),
+            "b7": device("b7", "battery_module", "Module 7", "bat"),
+            "i1": device("i1", "current_sensor", "Current 1", "bat"),
+        },
+        points={
+            "bat": {"battery.ripple": reading(0.012), "module.voltage.high.critical": reading(14.5)},
+            "s1": {"string.voltage": reading(407.3), "string.current": reading(-1.25)},
+            "b7": {
+                "module.voltage": reading(13.512),
+                "module.temperature": reading(24.5),
+                "module.impedance": reading(43.72),
+                "module.state": reading("warning"),
+                "module.equalizing": reading(12),
+                "module.charge": reading(98),
+            },
+            "i1": {"sensor.current": reading(-1.25)},
+        },
+        conditions={
+            "bat": {"module.voltage_high": state(True), "thermal_runaway": state(False)},
+            "s1": {"string.voltage_high": state(False)},
+            "b7": {"module.voltage_high": state(True)},
+        },
+    )
+    await until(hass, shows(hass, "sensor.battery_string_1_voltage", "407.3"))
+    system = main(hass, loaded, "bat")
+    assert system is not None
+    for part in ("s1", "b7", "i1"):
+        found = child(hass, loaded, part)
+        assert found is not None
+        assert found.parent_device_id == system.id
+    assert state_of(hass, "sensor.battery_module_7_voltage") == "13.512"
+    assert state_of(hass, "sensor.battery_module_7_temperature") == "24.5"
+    assert state_of(hass, "sensor.battery_module_7_state") == "warning"
+    impedance = hass.states.get("sensor.battery_module_7_impedance")
+    assert impedance is not None
+    assert (impedance.state, impedance.attributes["unit_of_measurement"]) == ("43.72", "mΩ")
+    assert state_of(hass, "sensor.battery_ripple_voltage") == "0.012"
+    assert state_of(hass, "sensor.battery_current_1_current") == "-1.25"
+    assert state_of(hass, "binary_sensor.battery_block_voltage_too_high") == "on"
+    assert state_of(hass, "binary_sensor.battery_string_1_string_voltage_too_high") == "off"
+    # There may be 512 blocks: of each only what the state does not say.
+    entities = er.async_get(hass)
+    hidden = {
+        entity.unique_id
+        for entity in entities.entities.values()
+        if entity.unique_id.startswith("b7-") and entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    }
+    assert hidden == {"b7-module.equalizing", "b7-module.charge", "b7-module.voltage_high", "b7-events"}
+
+
 def tree(**parents: str | None) -> dict[str, Device]:
     return {
         name: Device(name, name, "bridge" if name == "bridge" else "thing", name, parent)

@@ -7,6 +7,7 @@ from pathlib import Path
 from serial.tools import list_ports
 
 from ridethrough.catalogue import load_catalogue
+from ridethrough.feeds.service import KIND
 from ridethrough.links import LINKS, Link
 from ridethrough.links.option import Option, Options
 
@@ -44,11 +45,14 @@ def _option(option: Option) -> dict[str, object]:
 
 
 def groups() -> Mapping[str, list[str]]:
-    """Return which command groups may be granted for each kind of device; what belongs to a UPS counts for it."""
+    """Return which command groups may be granted for each kind of device; what belongs to a UPS counts for it.
+
+    Feeds belong to the bridge: what is granted of them stands in their own section.
+    """
     switch: set[str] = set()
     ups: set[str] = set()
     for command in load_catalogue().commands:
-        for kind in command.kinds:
+        for kind in command.kinds - {KIND}:
             (switch if kind == "transfer_switch" else ups).add(command.group)
     return {"ups": sorted(ups), "transfer_switch": sorted(switch)}
 

@@ -53,6 +53,10 @@ class ModbusSerialConfig:
     stop_bits: int = 1
 
 
+DEFAULT_MAP = "default"
+"""The register map of a unit that names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModbusUnitConfig:
     """One unit id, or slave address: which device it shows, and by which register map."""
@@ -60,7 +64,7 @@ class ModbusUnitConfig:
     unit: int
     device: str
     """Key of the device."""
-    map: str = "default"
+    map: str = DEFAULT_MAP
     """Name of a register map."""
     allow: frozenset[str] | None = None
     """Command groups; None: those of the feed."""
@@ -258,6 +262,13 @@ class FeedsConfig:
             for index, community in enumerate(self.snmp.communities):
                 if community.device is not None:
                     yield ("snmp", "communities", index, "device"), community.device
+
+    def named_maps(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Give the register maps that are named, where, and for which device."""
+        if self.modbus is not None:
+            for index, unit in enumerate(self.modbus.units):
+                if unit.map != DEFAULT_MAP:
+                    yield ("modbus", "units", index, "map"), unit.device, unit.map
 
 
 __all__ = [

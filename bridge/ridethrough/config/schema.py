@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import voluptuous as vol
 
+from ridethrough.maps.registers import profile_names
+
 from .document import Tree
 from .feed_schema import feeds
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
@@ -179,19 +181,28 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
     )
 
 
+_LISTS = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Key.TRANSFER_SWITCHES)}
+"""What kinds of devices are called, and where they stand."""
+
+
 def _bridge(values: dict[str, Any]) -> BridgeConfig:
     config = BridgeConfig(**values)
     known = [device.key for device in config.devices]
     for path, device in config.feeds.named_devices():
         if device not in known:
             raise vol.Invalid(unknown("the device", device, known), path=[Key.FEEDS, *path])
+    kinds = {device.key: device.kind for device in config.devices}
+    for path, device, chosen in config.feeds.named_maps():
+        if chosen not in profile_names(kinds[device]):
+            name, permitted = _LISTS[kinds[device]][0], ", ".join(profile_names(kinds[device]))
+            message = f"{chosen} is no register map of {name}, which {device} is; permitted: {permitted}"
+            raise vol.Invalid(message, path=[Key.FEEDS, *path])
     return config
 
 
 def _misplaced(link: str, kind: str) -> str:
     """Say where a device belongs that stands in the wrong list."""
-    lists = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Key.TRANSFER_SWITCHES)}
-    name, place = lists[kind]
+    name, place = _LISTS[kind]
     return f"{link} is a link to {name}, which belongs under {place}:"
 
 

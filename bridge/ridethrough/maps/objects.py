@@ -5,16 +5,19 @@ The files lie in `snmp/`: `mibs.toml` lists the MIBs and who has them, one CSV p
 
 from collections.abc import Iterator, Mapping
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 import re
 import tomllib
 
+from .registers import Bit, load_bits
+
 PLACEHOLDER = "{n}"
 """Stands in a row for every number of its `repeat` column."""
 _PHASE = re.compile(r"L([1-3])(?::([\d.]+))?")
 """An index that says which phase an object is about, and which instance is meant: `L2`, `L2:1`."""
+_ALARMS = {"ups": "alarms.csv", "battery_system": "battery_alarms.csv"}
 NEVER = frozenset({2147483647, -2147483648, 4294967295, 65535, 4294967294, 2147483646})
 """What agents say for a number that they have not got, whatever the object."""
 
@@ -71,6 +74,8 @@ class ObjectRow:
     absent: frozenset[int]
     """Numbers that mean: not known."""
     source: str
+    bits: tuple[Bit, ...] = ()
+    """What the bits of a status word say."""
 
     @property
     def table(self) -> str:
@@ -99,6 +104,10 @@ class Mib:
     """The column of the alarm table that names each alarm, None if there is no such table."""
     alarm_count: str | None
     """The scalar that counts the alarms, with its instance."""
+    kind: str = "ups"
+    """The catalogue's kind of the device that the objects without a child are about."""
+    read: bool = True
+    """Whether agents are asked for it; otherwise it is only served."""
 
     def fits(self, agent: str, descr: str) -> bool:
         """Tell whether an agent with this sysObjectID and sysDescr may have it."""
@@ -192,11 +201,11 @@ def load_mibs() -> tuple[Mib, ...]:
 
 
 @cache
-def load_alarms() -> Mapping[str, AlarmRow]:
-    """Read the well-known alarms by their OIDs."""
+def load_alarms(kind: str = "ups") -> Mapping[str, AlarmRow]:
+    """Read the well-known alarms of a `ups` or a `battery_system` by their OIDs."""
     return {
         row["oid"]: AlarmRow(row["oid"], row["name"], _child(row["child"]), row["condition"] or None)
-        for row in _rows("alarms.csv")
+        for row in _rows(_ALARMS[kind])
     }
 
 
@@ -255,6 +264,8 @@ def _mib(table: Mapping[str, object]) -> Mib:
         rows,
         None if alarms is None else f"{base}.{alarms}",
         None if count is None else f"{base}.{count}",
+        str(table.get("kind", "ups")),
+        bool(table.get("read", True)),
     )
 
 
@@ -298,7 +309,16 @@ def _object(cells: Mapping[str, str], mib: str, base: str, rank: int) -> ObjectR
         },
         absent=absent if "none" in cells["absent"].split() else absent | NEVER,
         source=cells["source"],
+        bits=tuple(_bits(cells.get("bits", ""))),
     )
+
+
+def _bits(text: str) -> Iterator[Bit]:
+    """`bacs_state bacs_state2:16`: tables of bits, each with the place of its lowest bit."""
+    for word in text.split():
+        table, _, place = word.partition(":")
+        for bit in load_bits()[table]:
+            yield replace(bit, mask=bit.mask << int(place or "0"))
 
 
 def _child(text: str) -> Child | None:

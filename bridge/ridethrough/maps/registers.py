@@ -15,12 +15,12 @@ import math
 
 _COLUMNS = {
     "address": "decimal protocol address from 0, or a range of single registers, e.g. 50000-50063",
-    "repeat": "times:stride; the row again, each stride addresses on",
+    "repeat": "times:stride, or times:stride:first; the row again, each stride addresses on, counted from first",
     "functions": "the function codes that read it; the first is the usual one",
     "type": "u16 s16 u32 s32 f32 text",
     "count": "registers; needed for text",
     "order": "high or low: which word of 32 bits comes first",
-    "scale": "what makes the raw number one in the catalogue's unit",
+    "scale": "what makes the raw number one in the catalogue's unit; behind a blank what is added to that, e.g. 0.5 -39",
     "absent": "raw numbers that mean that there is no value",
     "device": "kind:number of a child device; empty: the device itself",
     "point": "a point of the catalogue",
@@ -33,7 +33,7 @@ _COLUMNS = {
     "note": "what is to be known of the row",
     "source": "where it is printed",
 }
-"""The columns of a map; {n} counts the registers of a range from 1, {m} the repetitions, in texts."""
+"""The columns of a map; {n} counts the registers of a range from 1, {m} the repetitions from 1 or from first, in texts."""
 
 ADDRESSES = 65536
 """How many addresses there are for each kind of register."""
@@ -134,6 +134,8 @@ class Register:
     source: str
     line: int = 0
     """Of the file; of several registers that stand for one point, the one that is printed first goes before."""
+    offset: float = 0.0
+    """What is added after scaling."""
 
     @property
     def end(self) -> int:
@@ -152,7 +154,7 @@ class Profile:
 
     name: str
     kind: str
-    """The catalogue's kind of the device itself: ups or transfer_switch."""
+    """The catalogue's kind of the device itself: ups, transfer_switch or battery_system."""
     title: str
     makes: str
     """The makes that speak it."""
@@ -162,9 +164,9 @@ class Profile:
 
 
 @cache
-def profile_names() -> Mapping[str, str]:
-    """Name every profile there is, with its title."""
-    return {row["profile"]: row["title"] for row in _profile_rows()}
+def profile_names(*kinds: str) -> Mapping[str, str]:
+    """Name every profile there is, or those of devices of these kinds, with its title."""
+    return {row["profile"]: row["title"] for row in _profile_rows() if not kinds or row["kind"] in kinds}
 
 
 @cache
@@ -173,7 +175,9 @@ def load_profile(name: str) -> Profile:
     row = next((row for row in _profile_rows() if row["profile"] == name), None)
     if row is None:
         raise KeyError(name)
-    registers = read_registers(f"{name}.csv", _folder().joinpath(f"{name}.csv").read_text(encoding="utf-8"), _bits())
+    registers = read_registers(
+        f"{name}.csv", _folder().joinpath(f"{name}.csv").read_text(encoding="utf-8"), load_bits()
+    )
     return Profile(name, row["kind"], row["title"], row["makes"], row["source"], registers)
 
 
@@ -214,7 +218,8 @@ def _profile_rows() -> list[dict[str, str]]:
 
 
 @cache
-def _bits() -> Mapping[str, tuple[Bit, ...]]:
+def load_bits() -> Mapping[str, tuple[Bit, ...]]:
+    """Read the tables of bits that come with the maps. Raises MapError."""
     text = _folder().joinpath("bits.csv").read_text(encoding="utf-8")
     return read_bits("bits.csv", text)
 
@@ -249,10 +254,20 @@ def _rows(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int,
 
 def _unfold(row: Mapping[str, str], bits: Mapping[str, tuple[Bit, ...]], line: int) -> Iterator[Register]:
     first, _, last = row["address"].partition("-")
-    times, _, stride = row["repeat"].partition(":")
-    for m in range(int(times or "1")):
+    times, stride, start = _repeat(row["repeat"])
+    for m in range(times):
         for n, address in enumerate(range(int(first), int(last or first) + 1)):
-            yield _register(row, bits, line, address + m * int(stride or "0"), {"n": str(n + 1), "m": str(m + 1)})
+            yield _register(row, bits, line, address + m * stride, {"n": str(n + 1), "m": str(start + m)})
+
+
+def _repeat(text: str) -> tuple[int, int, int]:
+    """Read how many times a row stands, how many addresses on each time, and what the first is counted as."""
+    if not text:
+        return 1, 0, 1
+    times, stride, *first = (int(number) for number in text.split(":"))
+    if len(first) > 1:
+        raise ValueError(f"repeat is times:stride or times:stride:first, not {text!r}")
+    return times, stride, first[0] if first else 1
 
 
 def _register(
@@ -277,9 +292,7 @@ def _register(
         raise ValueError(f"there is no table {row['bits']} in bits.csv")
     if row["writable"] not in ("", "yes"):
         raise ValueError(f"writable must be yes or empty, not {row['writable']!r}")
-    scale = float(row["scale"] or "1")
-    if not math.isfinite(scale) or scale == 0:
-        raise ValueError(f"scale must be a number other than 0, not {row['scale']!r}")
+    scale, offset = _scale(row["scale"])
     return Register(
         address=address,
         functions=functions,
@@ -299,7 +312,16 @@ def _register(
         note=row["note"],
         source=row["source"],
         line=line,
+        offset=offset,
     )
+
+
+def _scale(text: str) -> tuple[float, float]:
+    """Read the factor, and what is added behind it."""
+    numbers = [float(word) for word in (text or "1").split()]
+    if not 1 <= len(numbers) <= 2 or not all(map(math.isfinite, numbers)) or numbers[0] == 0:
+        raise ValueError(f"scale must be a number other than 0, and may be followed by what is added, not {text!r}")
+    return numbers[0], numbers[1] if len(numbers) == 2 else 0.0
 
 
 def _device(text: str) -> Device | None:
@@ -331,6 +353,7 @@ __all__ = [
     "Register",
     "RegisterType",
     "WordOrder",
+    "load_bits",
     "load_profile",
     "overlapping",
     "profile_names",

@@ -44,6 +44,7 @@ async def test_everything_that_links_can_be_told_is_offered(bridge: House) -> No
         "maximum": 10, "unit": "s",
     }  # fmt: skip
     assert {"test", "beeper", "shutdown", "load", "outlet"} <= set(data["groups"]["ups"])
+    assert "feed" not in data["groups"]["ups"]
     assert data["groups"]["transfer_switch"] == ["transfer"]
     assert data["writable"] is True and data["reason"] is None
 

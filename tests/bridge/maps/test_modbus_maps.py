@@ -9,7 +9,7 @@ import re
 import pytest
 
 from ridethrough.catalogue import Point, load_catalogue
-from ridethrough.maps.registers import Register, load_profile, profile_names, read_registers
+from ridethrough.maps.registers import Device, Register, load_profile, profile_names
 from tests.strangers import RECORDINGS
 
 # What is in each map's section of the manual: first line, last line.
@@ -38,23 +38,17 @@ SECTIONS = {
     "everexceed": (11110, 11128),
     "bacs": (11154, 11511),
 }
-NOT_YET_A_PROFILE = {"bacs"}
-"""The catalogue has no battery system yet."""
 ABB_MODULES = {30000 + 100 * module + register for module in range(1, 31) for register in range(67)}
 
 MANUAL = RECORDINGS.parent / "reference" / "004_b438365b07bca2cb.txt"
 
-profiles = pytest.mark.parametrize("name", sorted(SECTIONS.keys() - NOT_YET_A_PROFILE))
 maps = pytest.mark.parametrize("name", sorted(SECTIONS))
 
 
 @cache
 def registers(name: str) -> tuple[Register, ...]:
-    """Read the rows of a map, be it a profile or not."""
-    if name in profile_names():
-        return load_profile(name).registers
-    file = resources.files("ridethrough.maps") / "modbus" / f"{name}.csv"
-    return read_registers(file.name, file.read_text(encoding="utf-8"), {})
+    """Give the rows of a map."""
+    return load_profile(name).registers
 
 
 def point_of(name: str, register: Register) -> Point | None:
@@ -75,10 +69,10 @@ def test_every_file_is_a_profile_and_every_profile_is_of_a_section() -> None:
     folder = resources.files("ridethrough.maps") / "modbus"
     files = {file.name.removesuffix(".csv") for file in folder.iterdir()} - {"profiles", "bits"}
     assert files == SECTIONS.keys() | {"default"}
-    assert profile_names().keys() == files - NOT_YET_A_PROFILE
+    assert profile_names().keys() == files
 
 
-@profiles
+@maps
 def test_every_point_and_condition_is_known(name: str) -> None:
     catalogue = load_catalogue()
     kind_of_all = load_profile(name).kind
@@ -109,8 +103,7 @@ def test_a_row_is_printed_in_the_section_of_its_map(name: str) -> None:
     first, last = SECTIONS[name]
     for row in registers(name):
         assert first < int(row.source.removeprefix("M:")) <= last, row.address
-    if name not in NOT_YET_A_PROFILE:
-        assert load_profile(name).source == f"M:{first}"
+    assert load_profile(name).source == f"M:{first}"
 
 
 # What the printed name says of the quantity; the first that fits counts.
@@ -128,7 +121,9 @@ QUANTITIES: tuple[tuple[str, set[str]], ...] = (
     (r"power factor|\bPF_[ABC]", {"power_factor"}),
     (r"Load \(%\)|Output Load|Load percent|Outpower Phase|Output Power (L|Phase )\d", {"ratio", "apparent_power"}),
     (r"FREQ|frequency", {"frequency"}),
-    (r"volt", {"voltage"}),
+    (r"Balancing in %", {"ratio"}),
+    (r"volt", {"voltage", "cell_voltage"}),
+    (r"Impedance", {"impedance"}),
     (r"curr|SOLABATTC|SOLAWROC|charch", {"current"}),
     (r"temp", {"temperature"}),
     (r"AUX", {"flag"}),
@@ -137,7 +132,7 @@ QUANTITIES: tuple[tuple[str, set[str]], ...] = (
 )
 
 
-@profiles
+@maps
 def test_a_row_is_of_the_quantity_that_its_name_says(name: str) -> None:
     told = 0
     for row, point in points(name):
@@ -167,10 +162,12 @@ COEFFICIENTS: Mapping[str, Mapping[str, float]] = {
     "m600": dict.fromkeys(("frequency", "power_factor"), 0.01)
     | dict.fromkeys(("voltage", "current", "temperature", "charge", "ratio"), 0.1),
     "slc_adapt_x": {},
+    # Printed once for all strings and modules: M:11168-11178, M:11447-11458.
+    "bacs": {"current": 0.01, "voltage": 0.1, "cell_voltage": 0.001, "impedance": 0.01, "temperature": 0.5},
 }
 
 
-@profiles
+@maps
 def test_a_row_is_scaled_as_printed(name: str) -> None:
     for row, point in points(name):
         quantity = point.quantity.name
@@ -192,7 +189,44 @@ def test_a_row_is_scaled_as_printed(name: str) -> None:
         assert row.scale == scale, (row.address, said, row.point)
 
 
-@profiles
+@pytest.mark.parametrize(
+    ("address", "device", "point"),
+    [
+        (1003, None, "battery.strings"),
+        (1010, ("battery_string", "1"), "string.current"),
+        (1056, ("battery_string", "10"), "string.voltage"),
+        (1058, ("battery_string", "10"), "string.current.ac"),
+        (1060, ("battery_module", "1"), "module.temperature"),
+        (2709, ("battery_module", "330"), "module.equalizing"),
+        (2710, ("battery_string", "11"), "string.current"),
+        (2738, ("battery_string", "16"), "string.current.ac"),
+        (2740, ("battery_module", "331"), "module.temperature"),
+        (3647, ("battery_module", "512"), "module.impedance"),
+        (3669, ("io_box", "1"), "output.4"),
+        (3678, ("io_box", "4"), "output.1"),
+        (4004, ("battery_module", "1"), "module.charge"),
+        (4515, ("battery_module", "512"), "module.charge"),
+    ],
+)
+def test_the_edges_of_the_map_of_a_battery_system(address: int, device: tuple[str, str] | None, point: str) -> None:
+    (row,) = [row for row in registers("bacs") if row.address == address]
+    assert row.device == (None if device is None else Device(*device))
+    assert row.point == point
+    assert (row.offset == -39) == (point == "module.temperature")
+
+
+def test_the_words_of_a_battery_system_are_bits() -> None:
+    words = {row.address: row for row in registers("bacs") if row.bits}
+    assert [len(words[address].bits) for address in (1000, 1001, 1002, 1005)] == [16, 16, 16, 14]
+    modules = [row for address, row in words.items() if address > 1005]
+    assert [row.device for row in modules] == [Device("battery_module", str(number)) for number in range(1, 513)]
+    assert {row.bits for row in modules} == {words[1002].bits}
+    # An input's alarm, not its level: M:11371.
+    (alarm,) = [row for row in registers("bacs") if row.address == 3665]
+    assert (alarm.device, alarm.condition, alarm.point) == (Device("io_box", "4"), "input_alarm.4", None)
+
+
+@maps
 def test_a_row_is_of_the_phase_that_its_name_says(name: str) -> None:
     for row in registers(name):
         said = re.search(r"Phase ([123ABC])\b|\bL([123])\b|\(l([123])-n\)|\bPF_([ABC])|\b([RST]) phase", row.name)
@@ -239,7 +273,7 @@ ALARMS = {
 }
 
 
-@profiles
+@maps
 def test_an_alarm_is_the_condition_that_its_name_says(name: str) -> None:
     for row in registers(name):
         wording = re.sub(r"^\(?SNMPALARMS\S* |^\(CBSER\S* |^Alarm:? ", "", re.sub(r"^\(\S+ Alarm:? ", "", row.name))

@@ -81,7 +81,8 @@ def test_every_row_says_what_it_is_called_and_where_it_is_printed() -> None:
 
 def test_a_profile_is_of_a_kind_that_can_be_configured() -> None:
     for name, title in profile_names().items():
-        assert load_profile(name).kind in {"ups", "transfer_switch"}
+        # A battery system is only served; links/modbus refuses its map.
+        assert load_profile(name).kind in {"ups", "transfer_switch", "battery_system"}
         assert title
 
 
@@ -140,6 +141,24 @@ def test_a_repeated_row_counts_its_device() -> None:
     ]
 
 
+def test_a_repeated_row_may_count_on_from_another() -> None:
+    first, second = rows("2740,2:5:331,3,u16,,,,,battery_module:{m},module.voltage,,,,,,MODULE_{m}_VOLT,,M:3\n")
+    assert (first.address, first.device, first.name) == (2740, Device("battery_module", "331"), "MODULE_331_VOLT")
+    assert (second.address, second.device) == (2745, Device("battery_module", "332"))
+
+
+def test_what_is_added_after_scaling_stands_behind_the_scale() -> None:
+    plain, moved = rows("7,,3,s16,,,0.1,,,,,,,,,A,,M:3\n8,,3,s16,,,0.5 -39,,,,,,,,,B,,M:3\n")
+    assert (plain.scale, plain.offset) == (0.1, 0)
+    assert (moved.scale, moved.offset) == (0.5, -39)
+
+
+def test_names_of_profiles_by_the_kind_of_their_devices() -> None:
+    assert profile_names("battery_system") == {"bacs": "BACS, battery monitoring"}
+    assert profile_names("transfer_switch").keys() == {"sts_tumel", "transfer_switch"}
+    assert profile_names("ups", "transfer_switch", "battery_system") == profile_names()
+
+
 @pytest.mark.parametrize(
     ("match", "raw", "holds"),
     [
@@ -170,6 +189,10 @@ def test_when_a_condition_holds(match: str, raw: int, holds: bool) -> None:
         ("65535,,3,u32,,,,,,,,,,,,A,,M:3", "there is no address 65535"),
         ("500063,,3,u16,,,,,,,,,,,,A,,M:3", "there is no address 500063"),
         ("7,,3,u16,,,0,,,,,,,,,A,,M:3", "scale must be"),
+        ("7,,3,u16,,,1 nan,,,,,,,,,A,,M:3", "scale must be"),
+        ("7,,3,u16,,,1 2 3,,,,,,,,,A,,M:3", "scale must be"),
+        ("7,2:5:1:9,3,u16,,,,,,,,,,,,A,,M:3", "repeat is times:stride"),
+        ("7,2,3,u16,,,,,,,,,,,,A,,M:3", "not enough values"),
         ("7,,3,u16,,,,,sensor,,,,,,,A,,M:3", "kind:number"),
         ("7,,3,u16,,,,,,,,,,nothing,,A,,M:3", "no table nothing"),
         ("7,,3,u16,,,,,,,,,,,maybe,A,,M:3", "writable must be"),

@@ -64,9 +64,9 @@ def value_of(register: Register, raw: Raw, point: Point) -> Value:
 
 def scaled(register: Register, raw: float) -> float:
     """Bring a raw number into the catalogue's unit."""
-    if register.scale == 1:
+    if register.scale == 1 and register.offset == 0:
         return raw
-    number = round(raw * register.scale, _DIGITS)
+    number = round(raw * register.scale + register.offset, _DIGITS)
     return int(number) if register.type is not RegisterType.F32 and number.is_integer() else number
 
 

@@ -12,10 +12,12 @@ PORT = 502
 LINE = LineSettings(baud=9600)
 """How an RS-485 line is set unless the link says otherwise; most Modbus devices come with these settings."""
 
+KINDS = ("ups", "transfer_switch")
+"""The devices that the configuration knows; there are maps of others, which are for serving."""
 _LINE_NAMES = frozenset(option.name for option in LINE_OPTIONS)
 
 OPTIONS: tuple[Option, ...] = (
-    choice("profile", "the register map that it speaks", profile_names(), "default"),
+    choice("profile", "the register map that it speaks", profile_names(*KINDS), "default"),
     number("unit", "the unit number, where it does not stand behind the host", 0, 255, default=1),
     choice("framing", "how a host frames its answers: tcp, or rtu behind a converter", ("tcp", "rtu"), "tcp"),
     choice("function", "read holding (3) or input (4) registers, found out if not given", ("3", "4")),
@@ -73,6 +75,12 @@ class ModbusOptions:
 
 def understand(url: LinkUrl, example: str) -> ModbusOptions:
     """Read a URL. Raises ValueError with a sentence that says what is permitted."""
+    profile = url.options.get("profile", "")
+    if profile in profile_names() and profile not in profile_names(*KINDS):
+        raise ValueError(
+            f"profile={profile} is the map of a {_words(load_profile(profile).kind)}, which cannot be read yet; "
+            f"permitted: {', '.join(profile_names(*KINDS))}."
+        )
     options = Options("modbus", OPTIONS, url.options)
     if not url.host and not url.path:
         raise ValueError(f"{url} names neither a host nor a serial port; write it as in {example}")
@@ -104,6 +112,10 @@ def understand(url: LinkUrl, example: str) -> ModbusOptions:
         path="" if url.host else url.path,
         line=line_settings(url.options, LINE),
     )
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _unit(url: LinkUrl, options: Options, example: str) -> int:

@@ -19,7 +19,7 @@ OPTIONS = (
     Option("community", "the community of version 1 and 2c; better kept under community:"),
     number("poll", "how often it is asked", 1, 3600, default=5, unit="seconds"),
     number("timeout", "how long the card may take to answer", 0.2, 30, default=2, unit="seconds"),
-    choice("mib", "the only MIB to read", (mib.name for mib in load_mibs())),
+    choice("mib", "the only MIB to read", (mib.name for mib in load_mibs() if mib.read)),
 )
 
 

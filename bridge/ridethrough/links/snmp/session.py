@@ -152,10 +152,11 @@ class Session:
             )
 
     async def _discover(self) -> None:
-        mibs = candidates(load_mibs(), self._object_id, self._descr, self._options.mib)
+        readable = tuple(mib for mib in load_mibs() if mib.read)
+        mibs = candidates(readable, self._object_id, self._descr, self._options.mib)
         self._inventory = await take_inventory(self._agent, mibs)
         if not self._inventory.instances and self._options.mib is None:
-            others = [mib for mib in load_mibs() if mib not in mibs]
+            others = [mib for mib in readable if mib not in mibs]
             self._inventory = await take_inventory(self._agent, others, thoroughly=False)
         oids = oid_map(self._inventory.instances)
         self._names = {instance.oid: instance.name for instance in self._inventory.instances}

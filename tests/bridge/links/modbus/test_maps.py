@@ -9,6 +9,7 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.base import Credentials, Identity
 from ridethrough.links.context import LinkContext
 from ridethrough.links.modbus import options as options_module, session as session_module
+from ridethrough.links.modbus.options import KINDS
 from ridethrough.links.probe import probe
 from ridethrough.maps.registers import Profile, RegisterType, load_profile, profile_names, read_bits, read_registers
 from tests.bridge.links.conftest import Notebook
@@ -129,7 +130,7 @@ async def test_a_child_that_is_gone_lets_its_points_go(
     assert notebook.children["ups_module", "1"].points["ups.status.word"] == 8
 
 
-@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("name", profile_names(*KINDS))
 async def test_every_profile_can_be_read(name: str) -> None:
     """A device that has every register, each with a small number and the mains with 50 Hz, is read without a fault."""
     profile = load_profile(name)

@@ -62,6 +62,10 @@ def test_words_become_numbers_and_texts(text: str, words: list[int], raw: Raw | 
     [
         ("u16,,,0.1,,,input.voltage,,,,", 2301, 230.1),
         ("s16,,,60,,,battery.runtime,,,,", 14, 840),
+        ("s16,,,0.5 -39,,,battery.temperature,,,,", 127, 24.5),  # manual M:11449-11451
+        ("s16,,,0.5 -39,,,battery.temperature,,,,", 128, 25),
+        ("s16,,,0.5 -39,,,battery.temperature,,,,", 0, -39),
+        ("s16,,,1 -39,,,battery.temperature,,,,", 64, 25),
         ("u16,,,,,,aux.1,,,,", 1, True),
         ("u16,,,,,,aux.1,,0,,", 1, False),
         ("u16,,,,,,aux.1,,&0x04,,", 6, True),
