@@ -23,6 +23,7 @@ BATCH = 50
 """Messages that are sent before others have their turn: some 2 ms."""
 LOOK, LONGEST_LOOK = 0.02, 2.0
 """Seconds after which it is looked whether messages have arrived: soon at first, then less often."""
+BACKOFF = Backoff(first=1.0, cap=60.0)
 STEADY = 10.0
 """Seconds that a connection must have stood so that the next failure counts as the first."""
 
@@ -36,8 +37,8 @@ class _Waiting:
     """Makes the message when it is sent, not where events come from, which must be quick."""
     missing: int = 0
     """How many messages it says to be missing."""
-    arrived: asyncio.Future[None] | None = None
-    """Whoever waits for it; nobody wants it any longer once this is done."""
+    test: asyncio.Future[str | None] | None = None
+    """Whoever waits for it, and is told why it did not arrive; once this is done nobody wants it any longer."""
 
 
 class Receiver:
@@ -50,9 +51,6 @@ class Receiver:
         clock: Clock,
         traffic: Traffic,
         lost: Callable[[int], Message],
-        *,
-        capacity: int = CAPACITY,
-        backoff: Backoff | None = None,
     ) -> None:
         """Collect from now on; `run` sends. `lost` says in a message how many have been dropped."""
         host = f"[{config.address}]" if ":" in config.address else config.address
@@ -62,12 +60,11 @@ class Receiver:
         self._clock = clock
         self._traffic = traffic
         self._lost = lost
-        self._capacity = capacity
-        self._backoff = backoff or Backoff(first=1.0, cap=60.0)
         self._queue: deque[_Waiting] = deque()
         self._flight: deque[_Waiting] = deque()
         self._sequence = 0
         self._dropped = 0
+        self._tests: set[asyncio.Future[str | None]] = set()
         self._wake, self._hurry = asyncio.Event(), asyncio.Event()
         self._failures = 0
         self._reachable = False
@@ -85,15 +82,16 @@ class Receiver:
 
     async def test(self, message: Message, patience: float) -> str | None:
         """Send a message now, even when the receiver would be tried later only; returns why it did not arrive."""
-        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(lambda: message, arrived)
+        test: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._put(lambda: message, test)
+        self._tests.add(test)
+        test.add_done_callback(self._tests.discard)
         self._hurry.set()
         try:
             async with asyncio.timeout(patience):
-                await arrived
+                return await test
         except TimeoutError:
             return self.problem or "it takes no messages at the moment"
-        return None
 
     async def run(self) -> None:
         """Send for ever."""
@@ -111,18 +109,18 @@ class Receiver:
 
     # What waits
 
-    def _put(self, compose: Compose, arrived: asyncio.Future[None] | None = None) -> None:
-        if self.waiting >= self._capacity and self._queue:
+    def _put(self, compose: Compose, test: asyncio.Future[str | None] | None = None) -> None:
+        if self.waiting >= CAPACITY and self._queue:
             dropped = self._queue.popleft()
             self._dropped += dropped.missing or 1
             self._traffic.errors += not dropped.missing
         self._sequence += 1
-        self._queue.append(_Waiting(self._sequence, compose, arrived=arrived))
+        self._queue.append(_Waiting(self._sequence, compose, test=test))
         self._wake.set()
 
     def _next(self) -> _Waiting | None:
         """Take what is to be sent next; before all else, where messages are missing, that they are."""
-        while self._queue and (arrived := self._queue[0].arrived) is not None and arrived.done():
+        while self._queue and (test := self._queue[0].test) is not None and test.done():
             self._queue.popleft()
         if self._dropped:
             count, self._dropped = self._dropped, 0
@@ -173,9 +171,9 @@ class Receiver:
     def _settle(self, connection: Connection) -> int:
         count = connection.arrived()
         for _ in range(count):
-            arrived = self._flight.popleft().arrived
-            if arrived is not None and not arrived.done():
-                arrived.set_result(None)
+            test = self._flight.popleft().test
+            if test is not None and not test.done():
+                test.set_result(None)
         self._traffic.requests += count
         return count
 
@@ -189,7 +187,7 @@ class Receiver:
     async def _pause(self) -> None:
         """Leave the receiver alone for a while, longer each time."""
         self._hurry.clear()
-        await self._either(self._hurry, self._backoff.delay(max(1, self._failures), random.random()))
+        await self._either(self._hurry, BACKOFF.delay(max(1, self._failures), random.random()))
 
     async def _either(self, event: asyncio.Event, seconds: float) -> None:
         waits = (asyncio.create_task(event.wait()), asyncio.create_task(self._clock.sleep(seconds)))
@@ -206,6 +204,9 @@ class Receiver:
         if self.problem is None:
             _LOGGER.warning("Syslog receiver %s is away: %s. It is tried again until it works.", self.name, reason)
         self.problem = reason
+        for test in self._tests:
+            if not test.done():
+                test.set_result(reason)
         self._show(reachable=False)
 
     def _is_there(self) -> None:
