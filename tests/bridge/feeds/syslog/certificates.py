@@ -21,7 +21,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)
         certificate = (
-            self._begun(self._name, self._key.public_key(), now + 30 * DAY)
+            self._begun(self._name, self._name, self._key.public_key(), now + 30 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -32,10 +32,8 @@ class Authority:
         """Make a certificate for names and addresses, with its key; `own`: signed by itself."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._begun(subject, key.public_key(), datetime.now(UTC) + until)
-        if own:
-            builder = builder.issuer_name(subject)
-        builder = builder.add_extension(
+        issuer = subject if own else self._name
+        builder = self._begun(subject, issuer, key.public_key(), datetime.now(UTC) + until).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
         if names:
@@ -52,9 +50,12 @@ class Authority:
         )
         return files
 
-    def _begun(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime) -> x509.CertificateBuilder:
+    @staticmethod
+    def _begun(
+        subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime
+    ) -> x509.CertificateBuilder:
         return (
-            x509.CertificateBuilder(subject_name=subject, issuer_name=self._name)
+            x509.CertificateBuilder(subject_name=subject, issuer_name=issuer)
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(datetime.now(UTC) - 100 * DAY)
