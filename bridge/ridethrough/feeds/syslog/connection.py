@@ -210,11 +210,13 @@ class Stream(Connection):
 
     @override
     def close(self) -> None:
-        """Let the system send what it has, unless nobody takes it."""
+        """Take leave, and let the system send what it has; `SILENCE` bounds that."""
         self._watching.cancel()
-        if self.lost.done() or self._waiting:
+        if self.lost.done():
             self._writer.transport.abort()
         else:
+            if self._tls is not None:
+                self._writer.write(self._tls.part())
             self._writer.close()
         self._acknowledged.close()
 

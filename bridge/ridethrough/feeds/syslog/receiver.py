@@ -152,6 +152,10 @@ class Receiver:
             if self._clock.monotonic() - opened >= STEADY:
                 self._failures = 0
             self._is_away(connection.lost.result())
+        except asyncio.CancelledError:
+            # What has just come still goes out: that the bridge stops, for one.
+            self._send(connection)
+            raise
         finally:
             connection.close()
             self._queue.extendleft(reversed(self._flight))

@@ -1,6 +1,7 @@
 """TLS to a receiver (RFC 5425): whom to trust, and the encryption, which tells how many octets a message takes."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 import ssl
 
@@ -86,6 +87,12 @@ class Tls:
         except ssl.SSLWantReadError:
             return self._outgoing.read()
         raise ConnectionError("it closed the connection")
+
+    def part(self) -> bytes:
+        """Give what tells the receiver that nothing more will come (RFC 5425 §4.4)."""
+        with suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self._outgoing.read()
 
 
 __all__ = ["NO_CHECK_TIME", "Tls", "trust"]

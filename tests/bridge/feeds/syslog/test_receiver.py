@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from ridethrough.config.feeds import SyslogConfig, SyslogReceiver
+from ridethrough.events import Event
 from ridethrough.feeds import Service, Traffic, service
 from ridethrough.feeds.base import FeedError
 from ridethrough.feeds.syslog import make, receiver as worker
@@ -342,6 +343,18 @@ async def test_nothing_stays_open(world: World) -> None:
         await until(lambda: not listener._writers)
         await until(lambda: asyncio.all_tasks() == before)
         assert traffic.clients == 0
+
+
+async def test_last_words_are_sent(world: World) -> None:
+    ups = Flapping(world)
+    event: list[Event] = []
+    world.recorder.subscribe(event.append)
+    async with a_listener() as listener:
+        async with sending(world, tcp(listener.port)) as (feed, traffic):
+            ups.happen()
+            await until(lambda: traffic.requests == 1)
+            feed._collect(event[0])
+        await until(lambda: len(listener.messages) == 2)
 
 
 async def test_without_receivers_it_cannot_serve(world: World) -> None:
