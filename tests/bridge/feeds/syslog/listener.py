@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import re
 import socket
 import struct
+import threading
 
 from ridethrough.config.feeds import SyslogConfig, SyslogReceiver
 from ridethrough.feeds import Traffic
@@ -84,6 +85,29 @@ async def a_listener() -> AsyncIterator[Listener]:
         yield listener
     finally:
         await listener.stop()
+
+
+class Sink:
+    """A receiver in a thread of its own, so that what it does is no work of the loop."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self._chunks: list[bytes] = []
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def taken(self) -> bytes:
+        """Return all that has come, once the sender has left."""
+        self._thread.join(10)
+        self._server.close()
+        return b"".join(self._chunks)
+
+    def _take(self) -> None:
+        connection, _ = self._server.accept()
+        with connection:
+            while chunk := connection.recv(1 << 20):
+                self._chunks.append(chunk)
 
 
 class Deaf:
