@@ -100,6 +100,11 @@ class Feed(ABC):
         cannot be; it is tried again later.
         """
 
+    @property
+    def problem(self) -> str | None:
+        """What it cannot do at the moment although it serves, in a sentence; None when all is well."""
+        return None
+
     async def test(self) -> str:
         """Send something by which a person sees that it works, and say in a sentence what was sent.
 

@@ -74,8 +74,8 @@ class Service:
 
     @property
     def problem(self) -> str | None:
-        """Why it does not serve although it is to."""
-        return self._problem
+        """Why it does not serve although it is to, or what it cannot do although it serves."""
+        return self._problem if self._feed is None else self._problem or self._feed.problem
 
     async def run(self) -> None:
         """Be this service until cancelled."""
@@ -179,11 +179,11 @@ class Service:
             "feed.requests": self.traffic.requests,
             "feed.errors": self.traffic.errors,
             "feed.clients": self.traffic.clients,
-            "feed.problem": self._problem or "",
+            "feed.problem": self.problem or "",
         }
         if address is not None:
             points["feed.address"] = address
-        conditions = {"feed_enabled": self._on, "feed_failed": self._problem is not None}
+        conditions = {"feed_enabled": self._on, "feed_failed": self.problem is not None}
         if serving is not None:
             conditions["feed_serving"] = serving
         self._lane.post(points, conditions)

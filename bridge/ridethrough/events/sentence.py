@@ -1,0 +1,72 @@
+"""An event in one English sentence, in the words in which people read it in the event log."""
+
+from collections.abc import Mapping
+
+from ridethrough.catalogue import Catalogue
+from ridethrough.site import Device
+
+from .event import EdgeKind, Event, EventKind
+
+EDGES: Mapping[EdgeKind, str] = {EdgeKind.RAISED: "{name}: begun", EdgeKind.CLEARED: "{name}: over"}
+"""As the event entities of Home Assistant say it."""
+SYSTEM: Mapping[str, str] = {
+    "started": "started, version {version}",
+    "stopped": "stopped, version {version}",
+    "device_added": "{name} ({device}) added by {actor}",
+    "device_changed": "{name} ({device}) changed by {actor}",
+    "device_removed": "{name} ({device}) removed by {actor}",
+    "events_lost": "{count} events were lost while the journal could not be written",
+}
+"""What the bridge itself does, with the details of the event in their places."""
+BRIDGE = "Bridge"
+"""Where an event belongs to no device, it is the bridge's."""
+
+
+def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
+    """Say what happened: `Rack UPS: On battery: begun`.
+
+    `device` is None where the event has none, or one that is gone; its identity stands for it then.
+    """
+    owner = device.name if device is not None else event.device or BRIDGE
+    match event.kind:
+        case EventKind.CONDITION:
+            said = EDGES.get(event.edge, "{name}").replace("{name}", _condition(event.key, device, catalogue))
+        case EventKind.COMMAND:
+            said = _command(event, device, catalogue)
+        case EventKind.SYSTEM:
+            said = _system(event)
+    return f"{owner}: {said}"
+
+
+def _condition(key: str, device: Device | None, catalogue: Catalogue) -> str:
+    found = None if device is None else catalogue.condition(device.kind, key)
+    if found is None:
+        return key
+    name = found.name
+    for placeholder, value in (found.template.match(key) or {}).items():
+        name = name.replace(f"{{{placeholder}}}", value)
+    return name
+
+
+def _command(event: Event, device: Device | None, catalogue: Catalogue) -> str:
+    found = None if device is None else catalogue.command(device.kind, event.key)
+    said = event.key if found is None else found.name
+    if actor := event.details.get("actor"):
+        said += f" by {actor}"
+    # What the device or the bridge had to say of it is a sentence already.
+    if outcome := event.details.get("message") or event.details.get("outcome"):
+        said += f": {outcome}"
+    return said
+
+
+def _system(event: Event) -> str:
+    try:
+        return SYSTEM[event.key].format(**event.details)
+    except KeyError:
+        # One that this table does not know yet, or without a detail that it names.
+        rest = ", ".join(f"{name} {value}" for name, value in event.details.items())
+        said = event.key.replace("_", " ")
+        return f"{said} ({rest})" if rest else said
+
+
+__all__ = ["sentence"]
