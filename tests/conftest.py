@@ -1,8 +1,10 @@
 """What all tests share: the order they run in, and free use of sockets where processes really talk."""
 
+from collections.abc import Iterator
 from pathlib import Path
 import signal
 import socket
+import threading
 
 import pytest
 import pytest_socket
@@ -27,6 +29,15 @@ def pytest_sessionstart() -> None:
     """Hear Ctrl-C, and let child processes hear it, also where a shell started the tests in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def ended_databases() -> Iterator[None]:
+    """Wait for the threads of closed databases: they end a moment after saying so, and the harness wants none left."""
+    yield
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(5)
 
 
 @pytest.fixture(autouse=True)

@@ -156,16 +156,15 @@ class Dependents[Row]:
         """Return the rows that may have another value now."""
         found: dict[Row, None] = {}
         for device_id, device in change.devices.items():
-            known = self._keys.get(device_id)
-            if known is not None or (device is not None and device.key in self._parts):
-                key = known if device is None or known is not None else device.key
-                assert key is not None
-                self._bound.pop(device_id, None)
-                self._keys.pop(device_id, None)
-                if device is not None and device.key in self._parts:
-                    self._bind(device)
-                for rows in self._wanted[self._parts[key]].values():
-                    found |= dict.fromkeys(rows)
+            # What it was called before, and what now: the rows of both may have another value.
+            keys = (self._keys.pop(device_id, None), None if device is None else device.key)
+            self._bound.pop(device_id, None)
+            if device is not None and device.key in self._parts:
+                self._bind(device)
+            for key in keys:
+                if key is not None and key in self._parts:
+                    for rows in self._wanted[self._parts[key]].values():
+                        found |= dict.fromkeys(rows)
         for device_id, key in change.points:
             found |= dict.fromkeys(self._rows(device_id, key, condition=False))
         for device_id, key in change.conditions:
@@ -180,7 +179,8 @@ class Dependents[Row]:
         bound: dict[tuple[str, bool], list[Row]] = {}
         for (key, condition), rows in self._wanted[self._parts[device.key]].items():
             names = (key,) if condition else wordings(device.kind, key, self._directory.site.catalogue) or (key,)
-            for name in names:
+            # What a value of a phase means depends on whether there are others.
+            for name in dict.fromkeys((*names, *(() if condition else siblings(key)))):
                 bound.setdefault((name, condition), []).extend(rows)
         self._bound[device.id] = bound
         self._keys[device.id] = device.key

@@ -10,8 +10,9 @@ from ridethrough.catalogue import load_catalogue
 from ridethrough.links.snmp.values import Converter, Raw, clean, number_of, shown
 from ridethrough.maps.objects import ObjectRow, load_mibs, load_quirks
 
-ROWS = {row.name: row for mib in reversed(load_mibs()) for row in mib.rows}
-EVERY = [row for mib in load_mibs() for row in mib.rows]
+READ = [mib for mib in load_mibs() if mib.read]
+ROWS = {row.name: row for mib in reversed(READ) for row in mib.rows}
+EVERY = [row for mib in READ for row in mib.rows]
 PLAIN = Converter("1.3.6.1.4.1.99999", "", load_quirks())
 
 DELTA, ALPHA, NETMAN = "1.3.6.1.4.1.2254.2.5", "1.3.6.1.4.1.7309.5", "1.3.6.1.4.1.5491.304"
