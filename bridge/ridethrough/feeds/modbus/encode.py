@@ -133,8 +133,9 @@ def raw_of(one: Field, value: Value) -> Raw | None:
     low, high = _span(register)
     if not low <= whole <= high:
         return None
+    step = -1 if whole > 0 else 1
     while whole in register.absent:
-        whole += 1 if whole < 0 else -1
+        whole += step
     return whole
 
 
