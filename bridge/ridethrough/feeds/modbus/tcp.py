@@ -27,6 +27,8 @@ RECEIVED = 4096
 """Bytes taken from a connection at once: what is asked with them is answered within a millisecond or two."""
 UNSENT = 65536
 """Bytes that a client may leave unread before it is heard no more, until it reads."""
+KERNEL_UNSENT = 131072
+"""The same within the operating system, which else would keep megabytes for each."""
 
 _HEAD = struct.Struct(">HHHBB")
 _ANSWER = struct.Struct(">HHHB")
@@ -68,6 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_UNSENT)
         self._transport.set_write_buffer_limits(high=UNSENT)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -259,7 +262,7 @@ def _sentence(host: str, port: int, error: OSError) -> str:
             )
         case errno.EADDRINUSE:
             return f"{place}: another program listens there already. End it, or give modbus: another port:."
-        case errno.EADDRNOTAVAIL:
+        case errno.EADDRNOTAVAIL | None:  # asyncio words the former itself, without its number
             return f"{place}: this machine does not have the address. Give modbus: one of its own as listen:."
         case _:
             return f"{place}: {error.strerror or error}."

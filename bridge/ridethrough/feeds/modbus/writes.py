@@ -105,7 +105,6 @@ class Writer:
     """Carries out what is written, one master's after the other for each device."""
 
     context: FeedContext
-    patience: float = PATIENCE
     _under_way: set[DeviceId] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -137,7 +136,7 @@ class Writer:
                 task.exception()
 
         task.add_done_callback(ended)
-        done, _ = await asyncio.wait({task}, timeout=self.patience)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
         if not done:
             return ACKNOWLEDGE
         error = None if task.cancelled() else task.exception()
