@@ -45,6 +45,8 @@ class Talk:
         self._silence: asyncio.TimerHandle | None = None
         self._turn: asyncio.Task[None] | None = None
         """The answering of one request; what comes meanwhile waits."""
+        self._noisy = False
+        """Whether what is heard is noise that has been counted."""
         self._echo = b""
         self._echo_until = 0.0
         self._echoes: bool | None = None
@@ -69,7 +71,8 @@ class Talk:
         while self._turn is None and self._heard and not self._is_echo():
             found = find(bytes(self._heard), silent=silent)
             del self._heard[: found.taken]
-            self._traffic.errors += found.noise > 0
+            self._traffic.errors += found.noise > 0 and not self._noisy
+            self._noisy = found.question is None and not silent and (self._noisy or found.noise > 0)
             if found.question is None:
                 break
             self._ask(found.question)

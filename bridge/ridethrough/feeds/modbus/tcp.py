@@ -48,6 +48,8 @@ class Connection(asyncio.BufferedProtocol):
         self._writing: asyncio.Task[None] | None = None
         self._unread = False
         """Whether the client reads so slowly that it is not heard."""
+        self._deaf = False
+        """Whether nothing is received from it at the moment."""
         self._ended = False
         """Whether it asks nothing more."""
         self.master = ""
@@ -125,7 +127,8 @@ class Connection(asyncio.BufferedProtocol):
         assert transport is not None
         if transport.is_closing() or self._ended:
             return
-        if self._waits:
+        self._deaf = self._waits
+        if self._deaf:
             transport.pause_reading()
         else:
             transport.resume_reading()
@@ -135,7 +138,6 @@ class Connection(asyncio.BufferedProtocol):
         assert transport is not None
         if transport.is_closing():
             return
-        waited = self._waits
         answers, sound = self._answers()
         if answers:
             transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
@@ -144,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
             transport.close()
         elif self._ended and not self._waits:
             transport.close()
-        elif waited or self._waits or not transport.is_reading():
+        elif self._waits is not self._deaf:
             self._hear()
 
     def _answers(self) -> tuple[list[bytes], bool]:
@@ -165,7 +167,7 @@ class Connection(asyncio.BufferedProtocol):
             if unit is None:
                 answer: bytes | Write = refusal(function, GATEWAY_TARGET)
             else:
-                answer = unit.answer(bytes(buffer[at + 7 : following]))
+                answer = unit.answer(bytes(self._view[at + 7 : following]))
             at = following
             self.asked += 1
             if not isinstance(answer, bytes):

@@ -96,7 +96,7 @@ class Master:
 async def until(holds: Callable[[], bool], within: float = 5.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110  there is no event: what is waited for is another process' or the kernel's
+        while not holds():
             await asyncio.sleep(0.005)
 
 

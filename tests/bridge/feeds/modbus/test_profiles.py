@@ -115,7 +115,7 @@ async def test_what_our_link_reads_is_what_is_in_the_site(world: World, name: st
     mapped = {
         ("" if row.device is None else f"{row.device.kind}-{row.device.number}", key)
         for row in profile.registers
-        for key in Filled._said(row)  # noqa: SLF001  the same table
+        for key in Filled._said(row)
     }
     for place in mapped - {("", "communications_lost")}:
         assert said[place] is filled.conditions[place], place

@@ -122,16 +122,19 @@ async def test_a_connection_that_asks_nothing_is_closed(
 ) -> None:
     async with a_world(tmp_path, clock) as world:  # type: ignore[arg-type]  # pytest gives a Path
         world.ups()
-        async with served(world, ModbusConfig(port=0, units=UPS_1, idle=60.0)) as feed:
-            async with Master(feed.port) as busy, Master(feed.port) as idle:
-                idle.send(unfinished)
-                for _ in range(8):
-                    assert await busy.ask(READ_WORD) == ON_MAINS
-                    await clock.advance(15.0)
-                    await settle()
-                assert await idle.closed()
+        async with (
+            served(world, ModbusConfig(port=0, units=UPS_1, idle=60.0)) as feed,
+            Master(feed.port) as busy,
+            Master(feed.port) as idle,
+        ):
+            idle.send(unfinished)
+            for _ in range(8):
                 assert await busy.ask(READ_WORD) == ON_MAINS
-                assert feed.traffic.clients == 1
+                await clock.advance(15.0)
+                await settle()
+            assert await idle.closed()
+            assert await busy.ask(READ_WORD) == ON_MAINS
+            assert feed.traffic.clients == 1
 
 
 async def test_a_client_that_never_reads_costs_no_more_than_its_buffers(feed: Served, master: Master) -> None:

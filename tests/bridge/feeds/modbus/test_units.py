@@ -75,13 +75,15 @@ async def test_several_maps_of_one_device_on_several_units(world: World) -> None
 
 
 async def test_a_configured_device_may_come_later(world: World) -> None:
-    async with served(world, ModbusConfig(port=0, units=(ModbusUnitConfig(1, "ups-1"),))) as feed:
-        async with Master(feed.port) as master:
-            assert await master.ask(CHARGE) == GONE
-            assert await master.ask(CHARGE, 0) == GONE
-            world.ups()
-            assert await master.ask(CHARGE) == percent(100)
-            assert await master.ask(CHARGE, 0) == percent(100)
+    async with (
+        served(world, ModbusConfig(port=0, units=(ModbusUnitConfig(1, "ups-1"),))) as feed,
+        Master(feed.port) as master,
+    ):
+        assert await master.ask(CHARGE) == GONE
+        assert await master.ask(CHARGE, 0) == GONE
+        world.ups()
+        assert await master.ask(CHARGE) == percent(100)
+        assert await master.ask(CHARGE, 0) == percent(100)
 
 
 async def test_more_devices_than_unit_ids(world: World, caplog: pytest.LogCaptureFixture) -> None:

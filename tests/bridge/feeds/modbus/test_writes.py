@@ -8,7 +8,7 @@ import pytest
 
 from ridethrough.catalogue import load_catalogue
 from ridethrough.config.feeds import ModbusConfig, ModbusUnitConfig
-from ridethrough.events.event import EventKind
+from ridethrough.events.event import Event, EventKind
 from ridethrough.feeds.modbus import writes
 from ridethrough.feeds.modbus.writes import writable
 from ridethrough.maps.registers import load_profile, profile_names
@@ -58,7 +58,7 @@ def obey(world: World, performer: Callable[[str, Arguments], object]) -> None:
 
 
 async def test_an_output_is_switched_and_the_journal_says_by_whom(serving: Serving, world: World) -> None:
-    heard = []
+    heard: list[Event] = []
     world.recorder.subscribe(heard.append)
     async with serving() as master:
         assert await master.ask(OUTPUT_2_ON) == OUTPUT_2_ON
@@ -114,7 +114,7 @@ async def test_coils_of_a_map_that_has_them(serving: Serving, world: World) -> N
 @pytest.mark.parametrize(
     ("code", "answer"),
     [("refused", 4), ("no_answer", 4), ("offline", 4), ("bad_argument", 3), ("not_granted", 2), ("unknown_command", 2)],
-    ids=lambda value: str(value),
+    ids=str,
 )
 async def test_a_device_that_does_not_obey(serving: Serving, world: World, code: str, answer: int) -> None:
     def fail(command: str, arguments: Arguments) -> None:
