@@ -1,0 +1,273 @@
+"""Modbus TCP: a listener, and a connection loop that answers every request in the order in which they came.
+
+A frame is transaction, protocol 0, length, unit and what is asked (MODBUS Messaging on TCP/IP V1.0b §3.1.3). Whoever
+sends what is no frame loses their connection, as nothing tells where the next one begins.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import errno
+import socket
+import struct
+from typing import cast
+
+from ridethrough.clock import Clock
+from ridethrough.config.feeds import ModbusConfig
+from ridethrough.feeds.admission import Admission
+from ridethrough.feeds.base import FeedError, Traffic
+
+from .exceptions import GATEWAY_TARGET, refusal
+from .units import DIRECT, Units
+from .writes import Write, Writer
+
+SHORTEST, LONGEST = 2, 254
+"""What the length in a frame may be: the unit and at least a function, and at most 253 bytes of what is asked."""
+RECEIVED = 4096
+"""Bytes taken from a connection at once: what is asked with them is answered within a millisecond or two."""
+UNSENT = 65536
+"""Bytes that a client may leave unread before it is heard no more, until it reads."""
+KERNEL_UNSENT = 131072
+"""The same within the operating system, which else would keep megabytes for each."""
+
+_HEAD = struct.Struct(">HHHBB")
+_ANSWER = struct.Struct(">HHHB")
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A client. All that is kept for one is its buffer and what it does not read."""
+
+    def __init__(self, server: Server) -> None:
+        """Use `Server`."""
+        self._server = server
+        self._units = server.units
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(RECEIVED)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._unread = False
+        """Whether the client reads so slowly that it is not heard."""
+        self._deaf = False
+        """Whether nothing is received from it at the moment."""
+        self._ended = False
+        """Whether it asks nothing more."""
+        self.master = ""
+        self.asked = 0
+        """Requests since it has connected."""
+        self.seen = 0
+        """The same when it was last looked at."""
+        self.quiet_since = 0.0
+
+    # What the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit it, or not."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.master = str(peer[0]) if peer else ""
+        if not self._server.admit(self):
+            self._transport.abort()
+            return
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_UNSENT)
+        self._transport.set_write_buffer_limits(high=UNSENT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it. What it has asked to be written goes on."""
+        self._server.forget(self)
+        if self._writing is not None:
+            self._writing.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Give room: there always is some, as nothing is received while requests wait."""
+        return self._view[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Answer what has come in."""
+        self._filled += nbytes
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """Close, but not before what it has asked is answered."""
+        self._ended = True
+        return self._waits
+
+    def pause_writing(self) -> None:
+        """Hear it no more until it reads."""
+        self._unread = True
+        self._hear()
+
+    def resume_writing(self) -> None:
+        """Answer what has waited."""
+        self._unread = False
+        self._go_on()
+
+    # How it is done
+
+    @property
+    def _waits(self) -> bool:
+        return self._unread or self._writing is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that it has asked to be written is under way."""
+        return self._writing is not None
+
+    def abort(self) -> None:
+        """End it at once; what it has not read is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _hear(self) -> None:
+        """Receive only while nothing waits."""
+        transport = self._transport
+        assert transport is not None
+        if transport.is_closing() or self._ended:
+            return
+        self._deaf = self._waits
+        if self._deaf:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def _go_on(self) -> None:
+        transport = self._transport
+        assert transport is not None
+        if transport.is_closing():
+            return
+        answers, sound = self._answers()
+        if answers:
+            transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        if not sound:
+            self._server.traffic.errors += 1
+            transport.close()
+        elif self._ended and not self._waits:
+            transport.close()
+        elif self._waits is not self._deaf:
+            self._hear()
+
+    def _answers(self) -> tuple[list[bytes], bool]:
+        """Answer the whole frames that are there, up to one that writes; False if what follows is no frame."""
+        buffer, end, at = self._buffer, self._filled, 0
+        answers: list[bytes] = []
+        sound = True
+        traffic = self._server.traffic
+        while end - at >= _HEAD.size and not self._waits:
+            transaction, protocol, length, number, function = _HEAD.unpack_from(buffer, at)
+            if protocol or not SHORTEST <= length <= LONGEST:
+                sound = False
+                break
+            following = at + 6 + length
+            if following > end:
+                break
+            unit = self._units.find(number) or (self._units.direct if number in DIRECT else None)
+            if unit is None:
+                answer: bytes | Write = refusal(function, GATEWAY_TARGET)
+            else:
+                answer = unit.answer(bytes(self._view[at + 7 : following]))
+            at = following
+            self.asked += 1
+            if not isinstance(answer, bytes):
+                self._writing = asyncio.create_task(self._write(answer, function, transaction, number))
+                break
+            traffic.requests += 1
+            if answer[0] & 0x80:
+                traffic.errors += 1
+            answers.append(_ANSWER.pack(transaction, 0, len(answer) + 1, number) + answer)
+        if sound and end - at >= 4 and not self._waits and (buffer[at + 2] or buffer[at + 3]):
+            sound = False  # it will not become a frame by waiting for the rest
+        self._filled = end - at
+        if at:
+            buffer[: end - at] = buffer[at:end]
+        return answers, sound
+
+    async def _write(self, write: Write, function: int, transaction: int, number: int) -> None:
+        code = await self._server.writer.carry_out(write, self.master)
+        self._writing = None
+        answer = write.done if code is None else refusal(function, code)
+        self._server.traffic.requests += 1
+        self._server.traffic.errors += code is not None
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.write(_ANSWER.pack(transaction, 0, len(answer) + 1, number) + answer)
+        self._go_on()
+
+
+class Server:
+    """Everyone who is connected."""
+
+    def __init__(self, config: ModbusConfig, units: Units, writer: Writer, traffic: Traffic, clock: Clock) -> None:
+        """Listen only in `listening`."""
+        self._config = config
+        self._admission = Admission(config.clients)
+        self._clock = clock
+        self._connections: set[Connection] = set()
+        self.units = units
+        self.writer = writer
+        self.traffic = traffic
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Listen while the block runs; gives where. Raises FeedError when that cannot be."""
+        host, port = self._config.listen, self._config.port
+        try:
+            server = await asyncio.get_running_loop().create_server(lambda: Connection(self), host, port)
+        except OSError as error:
+            raise FeedError(_sentence(host, port, error)) from error
+        try:
+            address = server.sockets[0].getsockname()
+            yield f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        finally:
+            server.close()
+            for connection in list(self._connections):
+                connection.abort()
+            await server.wait_closed()
+
+    async def keep(self) -> None:
+        """Close connections that ask nothing, until cancelled; those that never finish asking are among them."""
+        idle = self._config.idle
+        while True:
+            await self._clock.sleep(idle / 4)
+            now = self._clock.monotonic()
+            for connection in list(self._connections):
+                if connection.asked != connection.seen or connection.busy:
+                    connection.seen, connection.quiet_since = connection.asked, now
+                elif now - connection.quiet_since >= idle:
+                    connection.abort()
+
+    def admit(self, connection: Connection) -> bool:
+        """Take a client in, unless it comes from elsewhere or there are enough: those who are here stay."""
+        if len(self._connections) >= self._config.connections or not self._admission.admits(connection.master):
+            self.traffic.errors += 1
+            return False
+        connection.quiet_since = self._clock.monotonic()
+        self._connections.add(connection)
+        self.traffic.clients = len(self._connections)
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """Note that a client has gone."""
+        self._connections.discard(connection)
+        self.traffic.clients = len(self._connections)
+
+
+def _sentence(host: str, port: int, error: OSError) -> str:
+    place = f"Modbus cannot listen on {host}:{port}"
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"{place}: ports below 1024 need a permission. Give the bridge the capability CAP_NET_BIND_SERVICE, "
+                "or give modbus: another port:."
+            )
+        case errno.EADDRINUSE:
+            return f"{place}: another program listens there already. End it, or give modbus: another port:."
+        case errno.EADDRNOTAVAIL | None:  # asyncio words the former itself, without its number
+            return f"{place}: this machine does not have the address. Give modbus: one of its own as listen:."
+        case _:
+            return f"{place}: {error.strerror or error}."
+
+
+__all__ = ["LONGEST", "RECEIVED", "SHORTEST", "UNSENT", "Connection", "Server"]
