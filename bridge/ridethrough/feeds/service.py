@@ -109,6 +109,10 @@ class Service:
             self._switched.set()
             self._post()
 
+    def retire(self) -> None:
+        """Let nothing be raised of it when it ends: the configuration no longer has it."""
+        self._on = False
+
     async def _perform(self, command: str, arguments: Arguments) -> CommandResult:
         if command == TEST:
             if self._feed is None:

@@ -68,12 +68,15 @@ async def answers(port: int) -> bool:
     """Tell whether a feed serves there."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
+    except OSError:
         return False
-    writer.write(b"hello\n")
-    line = await asyncio.wait_for(reader.readline(), 5)
-    writer.close()
-    return line == b"hello\n"
+    try:
+        writer.write(b"hello\n")
+        return await asyncio.wait_for(reader.readline(), 5) == b"hello\n"
+    except OSError:
+        return False
+    finally:
+        writer.close()
 
 
 async def test_feeds_are_as_the_configuration_says(world: World, feeds: Feeds) -> None:
@@ -117,6 +120,27 @@ async def test_what_the_configuration_no_longer_has_is_gone(world: World, feeds:
     await until(lambda: serving(world) == ["Modbus"])
     assert await answers(modbus.port)
     assert world.context.directory.find("bridge/feed-modbus") is not None
+
+
+async def test_nothing_stays_raised_of_a_feed_that_is_gone(world: World, feeds: Feeds) -> None:
+    modbus = ModbusConfig(enabled=True, port=free_port())
+    await feeds.configure(FeedsConfig(modbus=modbus))
+    await until(lambda: serving(world) == ["Modbus"])
+    await feeds.configure(FeedsConfig())
+
+    async def raised() -> set[str]:
+        return {event.key for event in await world.store.journal.raised()}
+
+    async with asyncio.timeout(10):
+        while await raised():
+            await asyncio.sleep(0.01)
+    # One that is only made anew, or ends with the bridge, is still enabled.
+    await feeds.configure(FeedsConfig(modbus=modbus))
+    await until(lambda: serving(world) == ["Modbus"])
+    await feeds.stop()
+    async with asyncio.timeout(10):
+        while await raised() != {"feed_enabled"}:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_grant_makes_the_feeds_anew_with_their_commands(world: World, feeds: Feeds) -> None:

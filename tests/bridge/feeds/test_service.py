@@ -233,6 +233,17 @@ async def test_without_a_grant_nobody_switches_it(house: House) -> None:
         assert await house.echo("still") == "still"
 
 
+async def test_it_can_be_switched_before_it_runs(house: House) -> None:
+    context = house.world.context
+    service = Service("echo", "Echo", house.make, context, house.world.commands, ID, enabled=True, granted=True)
+    await service.switch(on=False)
+    assert ID not in house.world.site.devices
+    async with Supervisor(house.clock) as supervisor:
+        supervisor.start("echo", service.run)
+        await until(lambda: house.holds("feed_enabled") is False)
+        assert await house.closed()
+
+
 # What is remembered
 
 
