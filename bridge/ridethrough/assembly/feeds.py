@@ -51,7 +51,7 @@ class Feeds:
         for name, (current, was_granted, _, _) in list(self._running.items()):
             if wanted.get(name) != current or was_granted != granted:
                 changed.append(name)
-                await self._end(name)
+                await self._end(name, for_good=name not in wanted)
         for name, one in wanted.items():
             if name not in self._running:
                 self._start(one, granted=granted)
@@ -86,8 +86,10 @@ class Feeds:
         supervisor.start(f"The feed {config.title}", service.run)
         self._running[config.name] = config, granted, service, supervisor
 
-    async def _end(self, name: str) -> None:
-        *_, supervisor = self._running.pop(name)
+    async def _end(self, name: str, *, for_good: bool = False) -> None:
+        _, _, service, supervisor = self._running.pop(name)
+        if for_good:
+            service.retire()
         await supervisor.stop()
 
 

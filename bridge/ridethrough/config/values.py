@@ -221,4 +221,4 @@ def unknown(what: str, word: str, permitted: Iterable[str]) -> str:
     """Word the complaint about a word that is not permitted, with the one that was probably meant."""
     near = get_close_matches(word, list(permitted), n=1)
     hint = f", did you mean {near[0]}?" if near else ""
-    return f"{what} {show(word)} is unknown{hint} (permitted: {', '.join(permitted)})"
+    return f"{what} {show(word)} is unknown{hint} (permitted: {', '.join(permitted) or 'none'})"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import logging
 import random
 
-from ridethrough.site import Arguments, CommandError, CommandResult, Commands, Device, DeviceId, Source
+from ridethrough.site import Arguments, CommandError, CommandResult, Commands, Device, DeviceId, Lane, Source
 from ridethrough.tasks import Backoff
 
 from .base import Feed, FeedContext, FeedError, Traffic
@@ -62,7 +62,8 @@ class Service:
             parent=context.bridge.id,
             commands=frozenset({START, STOP, TEST} if testable else {START, STOP}) if granted else frozenset(),
         )
-        self._lane = context.site.lane(device_id, None, Source.COMPUTED)
+        self._lane: Lane | None = None
+        """What it posts by while it is one of the site's devices."""
         self._problem: str | None = None
         self._feed: Feed | None = None
         """What serves at the moment."""
@@ -81,10 +82,11 @@ class Service:
         """Be this service until cancelled."""
         context = self._context
         context.site.put(self.device)
+        self._lane = context.site.lane(self.device.id, None, Source.COMPUTED)
         self._withdraw = self._commands.offer(self.device.id, self._perform)
-        self._on = await self._remembered()
-        self._post()
         try:
+            self._on = await self._remembered()
+            self._post(serving=False, address="")
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publish())
                 while True:
@@ -106,6 +108,10 @@ class Service:
             self._on = on
             self._switched.set()
             self._post()
+
+    def retire(self) -> None:
+        """Let nothing be raised of it when it ends: the configuration no longer has it."""
+        self._on = False
 
     async def _perform(self, command: str, arguments: Arguments) -> CommandResult:
         if command == TEST:
@@ -150,8 +156,8 @@ class Service:
             self._post(serving=True, address=address)
 
         while True:
-            self._feed = self._make(self.traffic)
             try:
+                self._feed = self._make(self.traffic)
                 await self._feed.serve(ready)
                 problem = f"{self.title} has ended by itself."
             except FeedError as error:
@@ -175,6 +181,8 @@ class Service:
             self._post()
 
     def _post(self, *, serving: bool | None = None, address: str | None = None) -> None:
+        if self._lane is None:
+            return
         points: dict[str, str | int] = {
             "feed.requests": self.traffic.requests,
             "feed.errors": self.traffic.errors,
