@@ -113,6 +113,7 @@ async def test_receiver_that_restarts_misses_nothing_and_gets_nothing_twice(
         pytest.param(["*.logs.example"], False, False, {"server_name": "a.logs.example"}, None, id="any-name"),
         pytest.param(["logs.example"], False, False, {}, "IP address mismatch", id="wrong-address"),
         pytest.param(["127.0.0.1"], False, False, {"server_name": "a.example"}, "Hostname mismatch", id="wrong-name"),
+        pytest.param(["127.0.0.1"], False, False, {"server_name": ".a"}, "cannot be the name", id="impossible-name"),
         pytest.param([], False, False, {}, "IP address mismatch", id="no-name"),
         pytest.param(["127.0.0.1"], True, False, {}, "certificate has expired", id="expired"),
         pytest.param(["127.0.0.1"], True, False, {"reject_expired": False}, None, id="expired-accepted"),
