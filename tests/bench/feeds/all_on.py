@@ -49,13 +49,12 @@ async def run(names: list[str]) -> Run:
             clients = [asyncio.create_task(CLIENTS[name](port, heard)) for name, port in begun["ports"].items()]
             process.stdin.write(b"measure\n")
             measured = asyncio.create_task(process.stdout.readline())
-            await asyncio.wait((measured, *clients), return_when=asyncio.FIRST_EXCEPTION)
-            failed = [client.exception() for client in clients if client.done() and client.exception() is not None]
+            await asyncio.wait((measured, *clients), return_when=asyncio.FIRST_COMPLETED)
             for client in clients:
                 client.cancel()
-            await asyncio.gather(*clients, return_exceptions=True)
-            if failed:
-                raise RuntimeError(f"A client has failed: {failed[0]!r}")
+            for ended in await asyncio.gather(*clients, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended
             return Run(begun["kind"], json.loads(await measured), heard)
         finally:
             process.stdin.close()

@@ -44,7 +44,9 @@ LOOK = 0.005
 """Seconds between two looks at the loop's punctuality."""
 BACNET_DEVICE = 1628
 COMMUNITY = "public"
+"""The SNMP community that shows the UPS."""
 BATTERY = "battery"
+"""The key of the battery system, and the SNMP community that shows it."""
 BATTERY_MAP = "bacs"
 BATTERY_FIRST = 1060
 """The first register of the first module in that map (manual M:11216)."""
@@ -91,7 +93,8 @@ def feeds_of(names: list[str], syslog: int) -> FeedsConfig:
         units.append(ModbusUnitConfig(2, BATTERY, BATTERY_MAP))
     datagrams = socket.SOCK_DGRAM
     modbus = ModbusConfig(enabled=True, port=free_port(), units=tuple(units))
-    snmp = SnmpConfig(enabled=True, port=free_port(datagrams), communities=(SnmpCommunity(COMMUNITY),))
+    communities = SnmpCommunity(COMMUNITY), SnmpCommunity(BATTERY, device=BATTERY)
+    snmp = SnmpConfig(enabled=True, port=free_port(datagrams), communities=communities)
     bacnet = BacnetConfig(enabled=True, port=free_port(datagrams), device_id=BACNET_DEVICE)
     to_syslog = SyslogConfig(enabled=True, receivers=(SyslogReceiver("127.0.0.1", syslog, "tcp"),))
     nut = NutConfig(enabled=True, port=free_port())

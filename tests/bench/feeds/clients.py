@@ -16,7 +16,7 @@ from bac_py.types.primitives import ObjectIdentifier
 
 from tests.bridge.feeds.rig import free_port
 
-from .bridge import BACNET_DEVICE, BATTERY_FIRST, COMMUNITY
+from .bridge import BACNET_DEVICE, BATTERY, BATTERY_FIRST, COMMUNITY
 
 POLL = 1.0
 """Seconds between two questions over Modbus and to the NUT server."""
@@ -62,18 +62,21 @@ async def snmp(port: int, heard: Heard) -> None:
     program = shutil.which("snmpbulkwalk")
     if program is None:
         heard["walks, since snmpbulkwalk is not installed"] = 0
+        await asyncio.Event().wait()
         return
     async for _ in each(WALK):
-        process = await asyncio.create_subprocess_exec(
-            *(program, "-v2c", "-c", COMMUNITY, "-Cr40", "-On", "-t5", f"127.0.0.1:{port}", WALKED),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        heard["variables walked over"] += out.count(b" = ")
+        for community in (COMMUNITY, BATTERY):
+            process = await asyncio.create_subprocess_exec(
+                program,
+                *("-v2c", "-c", community, "-Cr40", "-On", "-t5", f"127.0.0.1:{port}", WALKED),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            try:
+                out, _ = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+            heard["variables walked over"] += out.count(b" = ")
 
 
 async def bacnet(port: int, heard: Heard) -> None:
@@ -116,7 +119,7 @@ async def nut(port: int, heard: Heard) -> None:
             writer.write(b"LIST VAR ups-1\n")
             while not (line := await reader.readline()).startswith((b"END", b"ERR")):
                 if not line:
-                    return
+                    raise ConnectionError("The NUT server has closed the connection.")
                 heard["NUT variables"] += line.startswith(b"VAR")
     finally:
         writer.close()

@@ -87,7 +87,10 @@ class Connection(ABC):
 
 
 class Datagrams(Connection, asyncio.DatagramProtocol):
-    """UDP: a datagram has arrived when it has not been refused for a while."""
+    """UDP: a datagram has arrived when it has not been refused for a while.
+
+    A refusal does not say which one it is about; those of the last moment are sent again, and may be there twice then.
+    """
 
     longest = LONGEST_DATAGRAM
 
@@ -277,15 +280,15 @@ async def connect(receiver: SyslogReceiver, clock: Clock) -> Connection:
                 lambda: Datagrams(clock), remote_addr=(receiver.address, receiver.port)
             )
             return datagrams
-        # Files are read anew each time: a certificate that has been renewed is used from the next connection on.
-        context = await asyncio.to_thread(trust, receiver) if receiver.transport == "tls" else None
         reader, writer = await asyncio.open_connection(
             receiver.address, receiver.port, limit=_BUFFER, happy_eyeballs_delay=0.25
         )
         try:
             _keep_alive(writer.get_extra_info("socket"))
             tls = None
-            if context is not None:
+            if receiver.transport == "tls":
+                # Read anew for each connection, and for none that fails: what has been renewed is used from then on.
+                context = await asyncio.to_thread(trust, receiver)
                 tls = Tls(context, receiver.server_name or receiver.address)
                 await tls.shake_hands(reader, writer)
             return Stream(reader, writer, tls, clock)

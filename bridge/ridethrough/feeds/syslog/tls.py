@@ -49,9 +49,12 @@ class Tls:
     """One side of an encrypted connection. asyncio's own does not tell what has left it and what has not."""
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
-        """Begin; `server_name` is what the certificate must be for, a name or an address."""
+        """Begin; `server_name` is what the certificate must be for, a name or an address. Raises OSError."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        try:
+            self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        except ValueError as error:
+            raise OSError(f"{server_name} cannot be the name in a certificate") from error
 
     async def shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Agree with the receiver. Raises OSError, of which ssl.SSLError is one."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from functools import partial
 import logging
+from pathlib import Path
 import socket
 import time
 
@@ -17,7 +18,7 @@ from ridethrough.feeds.base import FeedError
 from ridethrough.feeds.syslog import make, receiver as worker
 from ridethrough.site import CommandError, DeviceId
 from ridethrough.tasks import Backoff
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, Memory
 from tests.bridge.feeds.rig import World, free_port
 
 from .listener import SEQUENCE, Deaf, Listener, Sink, a_listener, sending, until
@@ -192,6 +193,62 @@ async def test_receiver_that_closes_at_once_is_tried_less_and_less_often_and_get
             assert traffic.requests == 0
             assert feed._receivers[0].waiting == 3
     assert len(said(caplog)) == 1
+    server.close()
+
+
+async def test_receiver_that_talks_without_end_is_not_listened_to(world: World) -> None:
+    heard = bytearray()
+    said = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal said
+
+        async def hear() -> None:
+            while chunk := await reader.read(65536):
+                heard.extend(chunk)
+
+        hearing = asyncio.create_task(hear())
+        for _ in range(200):
+            writer.write(bytes(65536))
+            await writer.drain()
+            said += 65536
+        await hearing
+        writer.close()
+
+    ups = Flapping(world)
+    server = await asyncio.start_server(talk, "127.0.0.1")
+    memory = Memory()
+    async with sending(world, tcp(server.sockets[0].getsockname()[1])) as (feed, traffic):
+        ups.happen(100)
+        await until(lambda: traffic.requests == 100 and said == 200 * 65536)
+        assert memory.grown() < 2_000_000
+        assert feed.problem is None
+    assert len(SEQUENCE.findall(heard)) == 100
+    server.close()
+
+
+async def test_connections_that_failed_leave_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BACKOFF", Backoff(first=0.001, cap=0.001))
+    connections = 0
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.transport.abort()
+
+    def files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    ups = Flapping(world)
+    server = await asyncio.start_server(refuse, "127.0.0.1")
+    async with sending(world, tcp(server.sockets[0].getsockname()[1])) as (feed, _):
+        ups.happen(3)
+        await until(lambda: connections >= 10)
+        tasks, before = len(asyncio.all_tasks()), files()
+        await until(lambda: connections >= 110)
+        assert len(asyncio.all_tasks()) <= tasks + 3
+        assert files() <= before + 3
+        assert feed._receivers[0].waiting == 3
     server.close()
 
 

@@ -1,9 +1,12 @@
 """What Debian's rsyslogd receives, over each transport, compared field by field."""
 
+import asyncio
 import os
 from pathlib import Path
 import signal
 import socket
+import ssl
+import warnings
 
 import pytest
 
@@ -110,6 +113,7 @@ async def test_receiver_that_restarts_misses_nothing_and_gets_nothing_twice(
         pytest.param(["*.logs.example"], False, False, {"server_name": "a.logs.example"}, None, id="any-name"),
         pytest.param(["logs.example"], False, False, {}, "IP address mismatch", id="wrong-address"),
         pytest.param(["127.0.0.1"], False, False, {"server_name": "a.example"}, "Hostname mismatch", id="wrong-name"),
+        pytest.param(["127.0.0.1"], False, False, {"server_name": ".a"}, "cannot be the name", id="impossible-name"),
         pytest.param([], False, False, {}, "IP address mismatch", id="no-name"),
         pytest.param(["127.0.0.1"], True, False, {}, "certificate has expired", id="expired"),
         pytest.param(["127.0.0.1"], True, False, {"reject_expired": False}, None, id="expired-accepted"),
@@ -211,6 +215,67 @@ async def test_receiver_without_tls_is_no_receiver_with_tls(
     ):
         await until(lambda: feed.problem is not None)
         assert "it does not answer" in str(feed.problem)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+async def test_what_a_receiver_says_over_tls_is_read_and_its_leave_is_noticed(
+    world: World, authority: Authority, version: ssl.TLSVersion
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(*authority.certificate("receiver", "127.0.0.1"))
+    got: list[bytes] = []
+    leave, leaves = asyncio.Event(), 0
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal leaves
+        writer.write(b"syslog has no answers; this is one")
+        got.append(await reader.readuntil(b"begun"))
+        if not leave.is_set():
+            await leave.wait()
+            writer.close()
+        else:
+            # Only a leave that is taken as TLS wants it ends the stream without an error.
+            leaves += await reader.read() == b""
+
+    server = await asyncio.start_server(receive, "127.0.0.1", ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    ups = world.device("ups-1")
+    async with sending(world, SyslogReceiver("127.0.0.1", port, "tls", ca=authority.ca)) as (feed, traffic):
+        world.post(ups, {}, {"on_battery": True})
+        await until(lambda: traffic.requests == 1)
+        leave.set()
+        await until(lambda: feed.problem is not None)
+        world.post(ups, {}, {"overload": True})
+        await until(lambda: traffic.requests == 2)
+    await until(lambda: leaves == 1)
+    assert [b"On battery: begun" in got[0], b"Overload: begun" in got[1]] == [True, True]
+    server.close()
+
+
+async def test_receiver_with_tls_older_than_1_2_is_refused(world: World, authority: Authority) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.load_cert_chain(*authority.certificate("receiver", "127.0.0.1"))
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with sending(world, SyslogReceiver("127.0.0.1", port, "tls", ca=authority.ca)) as (feed, _):
+        await until(lambda: feed.problem is not None)
+        assert "while TLS was agreed on" in str(feed.problem)
+    server.close()
+
+
+async def test_receiver_that_ends_the_handshake_is_away(world: World, authority: Authority) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    async with sending(world, SyslogReceiver("127.0.0.1", port, "tls", ca=authority.ca)) as (feed, _):
+        await until(lambda: feed.problem is not None)
+        assert "closed the connection while TLS was agreed on" in str(feed.problem) or "reset" in str(feed.problem)
+    server.close()
 
 
 async def test_flood_of_datagrams_finds_room(world: World, tmp_path: Path) -> None:
