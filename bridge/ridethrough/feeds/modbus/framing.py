@@ -76,6 +76,10 @@ def find(heard: bytes, *, silent: bool) -> Found:
     """Look for the first request. `silent`: nothing more will come of what has begun."""
     at = noise = 0
     while len(heard) - at >= SHORTEST:
+        if heard[at] > HIGHEST:
+            at += 1
+            noise += 1
+            continue
         rest = heard[at : at + LONGEST]
         question, answer = _length(rest, _QUESTIONS), _length(rest, _ANSWERS, refusals=True)
         if question is not None and _sound(rest, question):
@@ -83,7 +87,7 @@ def find(heard: bytes, *, silent: bool) -> Found:
         if answer is not None and _sound(rest, answer):
             at += answer
             continue
-        if silent and noise == 0 and rest[0] <= HIGHEST and len(heard) - at <= LONGEST and _sound(rest, len(rest)):
+        if silent and noise == 0 and len(heard) - at <= LONGEST and _sound(rest, len(rest)):
             return Found(rest, len(heard), noise)  # a function that nobody knows the length of
         if not silent and (_awaited(rest, question) or _awaited(rest, answer) or (noise == 0 and _unknown(rest))):
             return Found(None, at, noise)
@@ -96,8 +100,6 @@ def find(heard: bytes, *, silent: bool) -> Found:
 
 def _length(rest: bytes, lengths: dict[int, Callable[[bytes], int]], *, refusals: bool = False) -> int | None:
     """Return the length of the frame that may begin here; 0 when it cannot be told yet, None when none can."""
-    if rest[0] > HIGHEST:
-        return None
     function = rest[1]
     if function & 0x80:
         return 5 if refusals and function & 0x7F in lengths else None
@@ -121,7 +123,7 @@ def _awaited(rest: bytes, length: int | None) -> bool:
 
 def _unknown(rest: bytes) -> bool:
     """Whether this may be a frame of a function that nobody knows the length of: silence will tell."""
-    return rest[0] <= HIGHEST and rest[1] not in _QUESTIONS and rest[1] & 0x7F not in _ANSWERS and len(rest) < LONGEST
+    return rest[1] not in _QUESTIONS and rest[1] & 0x7F not in _ANSWERS and len(rest) < LONGEST
 
 
 __all__ = ["LONGEST", "Found", "checksum", "find", "framed"]
