@@ -126,7 +126,7 @@ def raw_of(one: Field, value: Value) -> Raw | None:
         return _matching(register.match, holds=value)
     if isinstance(value, str):
         return None
-    number = value / register.scale
+    number = (value - register.offset) / register.scale
     if register.type is RegisterType.F32:
         return number
     whole = math.floor(number + 0.5)

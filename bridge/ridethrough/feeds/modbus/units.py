@@ -15,7 +15,7 @@ from .unit import Unit
 
 _LOGGER = logging.getLogger(__name__)
 
-MAPS = {"ups": "default", "transfer_switch": "transfer_switch"}
+MAPS = {"ups": "default", "transfer_switch": "transfer_switch", "battery_system": "bacs"}
 """The map of a device whose unit is not configured, by its kind."""
 MOST = 247
 """The highest unit id (MODBUS over Serial Line V1.02 §2.2)."""

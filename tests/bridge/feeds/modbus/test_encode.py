@@ -53,7 +53,7 @@ def values(row: Register, point: Point) -> st.SearchStrategy[Value]:
         case "int":
             return st.integers(-70000, 70000)
         case _:
-            return st.floats(-70000 * row.scale, 70000 * row.scale)
+            return st.floats(-70000 * row.scale + row.offset, 70000 * row.scale + row.offset)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -77,7 +77,7 @@ def test_what_is_served_is_what_a_link_reads(profile: Profile, data: st.DataObje
     if raw is None:
         assert isinstance(value, int | float)
         low = -(1 << (16 * row.count - 1)) if row.type.signed else 0
-        assert not low <= value / row.scale <= low + (1 << 16 * row.count) - 1.5
+        assert not low <= (value - row.offset) / row.scale <= low + (1 << 16 * row.count) - 1.5
         assert content == packed(row, absent(row))
         return
     found = read(row, content)
@@ -87,7 +87,10 @@ def test_what_is_served_is_what_a_link_reads(profile: Profile, data: st.DataObje
     else:
         assert isinstance(value, int | float)
         assert isinstance(found, int)
-        assert abs(found * row.scale - value) <= row.scale * 0.500001
+        nearest = math.floor((value - row.offset) / row.scale + 0.5)
+        # A number that is the map's word for no value moves by one step.
+        steps = 1.500001 if nearest in row.absent else 0.500001
+        assert abs(found * row.scale + row.offset - value) <= row.scale * steps
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 import struct
 
 import pytest
@@ -251,10 +250,8 @@ def test_one_word_shown_several_times(world: World) -> None:
 
 
 def test_the_battery_map_has_its_addresses_and_its_word_for_nothing(world: World) -> None:
-    """It can be chosen as soon as there are points for it; its addresses stand already (M:11154)."""
-    world.device("ups-1")
-    text = resources.files("ridethrough.maps").joinpath("modbus/bacs.csv").read_text(encoding="utf-8")
-    made = image(world, replace(load_profile("default"), name="bacs", registers=read_registers("bacs.csv", text, {})))
+    world.device("battery-1", "battery_system")
+    made = image(world, "bacs", "battery-1")
     assert words(made, 1010, 4) == (65536 - 9999,) * 4
     assert made.registers(1006, 1) is None
     assert made.registers(4004, 125) is not None
@@ -266,3 +263,21 @@ def test_many_devices_of_a_map_share_its_layout(world: World) -> None:
     made = [image(world, "abb", device.key) for device in devices]
     world.post(devices[1], {"battery.charge": 33})
     assert [word(one, 103) for one in made] == [100, 33, 100]
+
+
+def test_a_battery_system_is_served_by_its_map(world: World) -> None:
+    system = world.device("battery-1", "battery_system")
+    made = image(world, "bacs", "battery-1")
+    assert word(made, 2740) == word(made, 2741) == 0x10000 - 9999
+    string = world.part(system, "battery_string", "11")
+    world.post(string, {"string.current": -12.34})
+    module = world.part(system, "battery_module", "331")
+    world.post(module, {"module.temperature": 25.0, "module.voltage": 12.825, "module.impedance": 43.72})
+    world.post(module, {"module.charge": 88.0}, {"module.voltage_high": True})
+    # The worked examples of M:11447-11457, at the addresses of the 331st module and the 11th string.
+    assert (word(made, 2740), word(made, 2741), word(made, 2742)) == (128, 12825, 4372)
+    assert word(made, 2743) & 0x0004
+    assert word(made, 4004 + 330) == 88
+    assert word(made, 2710) == 0x10000 - 1234
+    world.lanes[module.id].lost()
+    assert word(made, 2741) == 0x10000 - 9999

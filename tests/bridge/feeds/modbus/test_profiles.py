@@ -91,7 +91,7 @@ class Filled:
             yield row.condition
 
 
-@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("name", profile_names("ups", "transfer_switch"))
 async def test_what_our_link_reads_is_what_is_in_the_site(world: World, name: str) -> None:
     profile = load_profile(name)
     filled = Filled(world, profile)

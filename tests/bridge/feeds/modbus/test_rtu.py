@@ -134,7 +134,7 @@ async def test_a_broken_frame_is_not_answered_but_counted(wire: Wire, slave: Ser
 async def test_bytes_that_come_in_bunches_make_a_frame(wire: Wire, slave: Served) -> None:
     for byte in READ:
         wire.say(bytes([byte]))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.001)
     assert await wire.answer() == ANSWER
 
 
