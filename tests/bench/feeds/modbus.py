@@ -1,6 +1,6 @@
 """What the Modbus server costs, against stock pymodbus and a bare asyncio loop that answers fixed bytes, in one run.
 
-Run it with `scripts/bench feeds_modbus`. The master is a process of its own that speaks as many connections as are
+Run it with `scripts/bench feeds modbus`. The master is a process of its own that speaks as many connections as are
 asked for without asyncio's help: one request under way on each, the next as soon as the answer is there.
 """
 
