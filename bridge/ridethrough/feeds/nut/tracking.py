@@ -8,6 +8,8 @@ from .wire import Error
 PENDING, SUCCESS = "PENDING", "SUCCESS"
 TRACKED = 256
 """Commands that are remembered; clients ask within seconds."""
+_LATER = {Error.INSTCMD_FAILED: Error.FAILED}
+"""What is said of a command afterwards in other words than at once."""
 
 
 class Tracking:
@@ -28,7 +30,7 @@ class Tracking:
     def end(self, number: str, error: Error | None) -> None:
         """Note how it has ended."""
         if number in self._known:
-            self._known[number] = SUCCESS if error is None else f"ERR {error}"
+            self._known[number] = SUCCESS if error is None else f"ERR {_LATER.get(error, error)}"
 
     def told(self, number: str) -> str:
         """Say what became of it, in the protocol's words."""
