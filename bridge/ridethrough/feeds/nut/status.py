@@ -39,6 +39,9 @@ TYPES: Mapping[str, str] = {
     "transfer_switch": "ats",
 }
 FORCED = "forced_shutdown"
+DUE = ("system_shutdown", "shutdown_imminent")
+"""Conditions that on battery leave no choice: FSD. Of OB with LB a secondary gives a primary that there may be time
+(upsmon's HOSTSYNC, 15 s) to say so; here the bridge is what knows, and says so itself."""
 ALARM = "device_alarm"
 SPOKEN = frozenset({*(name for _, names in WORDS for name in names), FORCED, ALARM, "communications_lost"})
 """Conditions that ups.status or an error tells: ups.alarm need not repeat them."""
@@ -62,10 +65,12 @@ def compose(kind: str, holds: Holds, *, forced: bool = False, alarm: str = "") -
     source = holds(condition)
     if source is None:
         return None
-    words = ["FSD"] if forced or holds(FORCED) else []
+    word = so if source else otherwise
+    due = word == "OB" and any(holds(name) for name in DUE)
+    words = ["FSD"] if forced or due or holds(FORCED) else []
     if alarm or holds(ALARM):
         words.append("ALARM")
-    words.append(so if source else otherwise)
+    words.append(word)
     words += [word for word, names in WORDS if any(holds(name) for name in names)]
     if holds("output_active") is False:
         words.append("OFF")

@@ -8,7 +8,7 @@ from ridethrough.feeds.directory import Directory
 from ridethrough.site import Device, DeviceId, Quality, Reading, Value
 
 from .commands import InstantCommand, instant_commands
-from .status import ALARM, SOURCES, SPOKEN, TESTS, TYPES, alarm_text, compose
+from .status import ALARM, SPOKEN, TESTS, TYPES, alarm_text, compose
 from .variables import is_number, naming, written
 from .wire import Error, Refusal
 
@@ -68,8 +68,8 @@ class Upses:
         """Put ups.status together. Raises Refusal while it is not known, as upsd does without news from its driver."""
         text = self._status(device)
         if text is None:
-            # Never heard of, or lost: a client that knows the UPS on battery must take the second one more seriously.
-            heard = SOURCES[device.kind][0] in self._site.conditions(device.id)
+            # What upsd says when a driver has news no longer, and when there is none.
+            heard = any(not key.startswith("link.") for key in self._site.readings(device.id))
             raise Refusal(Error.DATA_STALE if heard else Error.DRIVER_NOT_CONNECTED)
         return text
 
