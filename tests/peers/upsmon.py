@@ -37,6 +37,9 @@ class Upsmon:
             "FINALDELAY 0",
             *settings,
         ]
+        # /sbin/upsmon is a wrapper that wants /etc/nut.
+        found = Path("/lib/nut/upsmon")
+        self._program = found if found.exists() else peer("upsmon")
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -87,12 +90,9 @@ class Upsmon:
         # It always notes its number in /run/nut, and is content with itself only there: each has a /run/nut of its own.
         run = self.folder / "run"
         run.mkdir(exist_ok=True)
-        # /sbin/upsmon is a wrapper that wants /etc/nut.
-        found = Path("/lib/nut/upsmon")
-        program = found if found.exists() else peer("upsmon")
         alone = 'mount --bind "$1" /run/nut && shift && exec "$@"'
         return await asyncio.create_subprocess_exec(
-            *(peer("unshare"), "-m", "sh", "-c", alone, "sh", run, program),
+            *(peer("unshare"), "-m", "sh", "-c", alone, "sh", run, self._program),
             *arguments,
             env=os.environ
             | {

@@ -27,7 +27,9 @@ class Lines(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._ended = False
-        self._encrypting = False
+        self._encrypted = False
+        self._changing = False
+        """Whether the transport is being encrypted: what comes may be read by either of them."""
         self._news = asyncio.Event()
         self._lost = asyncio.Event()
         self._writable = asyncio.Event()
@@ -74,13 +76,14 @@ class Lines(asyncio.Protocol):
         """
         self._open.write(agreed)
         self._buffer.clear()
-        self._encrypting = True
+        self._changing = self._encrypted = True
         transport = await asyncio.get_running_loop().start_tls(
             self._open, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE
         )
         if transport is None:  # it was closed meanwhile
             raise ConnectionResetError("The client has gone.")
         self._transport = transport
+        self._changing = False
         self._limit()
 
     async def finish(self) -> None:
@@ -106,14 +109,15 @@ class Lines(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what came, and take no more until it has been looked at."""
         self._buffer += data
-        self._open.pause_reading()
+        if not self._changing:
+            self._open.pause_reading()
         self._news.set()
 
     def eof_received(self) -> bool:
         """Go on answering what was asked before; an encrypted connection cannot be half open."""
         self._ended = True
         self._news.set()
-        return not self._encrypting
+        return not self._encrypted
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake whoever waits."""
