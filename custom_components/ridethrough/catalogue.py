@@ -105,6 +105,9 @@ WITH_ALARMS: Final = frozenset({"ups_module"})
 
 def enabled_by_default(row: PointType | ConditionType, kind: str) -> bool:
     """Whether an entity is enabled at first. Of modules only what matters most is, there being so many."""
+    if kind == "battery_string" and row.key.startswith("module."):
+        # The system says it of all blocks together, and each block of itself.
+        return False
     points = MAIN_POINTS.get(kind)
     if points is None or not row.enabled:
         return row.enabled

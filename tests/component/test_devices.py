@@ -231,7 +231,7 @@ async def test_a_battery_system_shows_its_strings_and_of_its_blocks_what_matters
         },
         conditions={
             "bat": {"module.voltage_high": state(True), "thermal_runaway": state(False)},
-            "s1": {"string.voltage_high": state(False)},
+            "s1": {"string.voltage_high": state(False), "module.voltage_high": state(True)},
             "b7": {"module.voltage_high": state(True)},
         },
     )
@@ -257,9 +257,10 @@ async def test_a_battery_system_shows_its_strings_and_of_its_blocks_what_matters
     hidden = {
         entity.unique_id
         for entity in entities.entities.values()
-        if entity.unique_id.startswith("b7-") and entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+        if entity.unique_id.startswith(("b7-", "s1-")) and entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
-    assert hidden == {"b7-module.equalizing", "b7-module.charge", "b7-module.voltage_high", "b7-events"}
+    blocks = {"b7-module.equalizing", "b7-module.charge", "b7-module.voltage_high", "b7-events"}
+    assert hidden == blocks | {"s1-module.voltage_high", "s1-events"}
 
 
 def tree(**parents: str | None) -> dict[str, Device]:
