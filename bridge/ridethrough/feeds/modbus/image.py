@@ -85,7 +85,7 @@ class Cell:
 
 
 @lru_cache(maxsize=64)
-def _cells(profile: Profile, catalogue: Catalogue) -> tuple[Cell, ...]:
+def laid_out(profile: Profile, catalogue: Catalogue) -> tuple[Cell, ...]:
     """Lay a map out. A map without bits of its own shows its flags as bits too.
 
     The manual lists functions 1, 2 and 5 for every card (M:1662) and prints maps of registers only; where such a
@@ -110,7 +110,7 @@ class Image:
         """Fill it with what is known now."""
         self.subject = subject
         self.profile = profile
-        cells = _cells(profile, directory.site.catalogue)
+        cells = laid_out(profile, directory.site.catalogue)
         bits, registers = (COILS, INPUTS), HOLDING
         areas = {space: Area(_spans(cells, space), 1) for space in bits}
         # "03H and 04H: the CS141 makes no difference between these two functions" (M:1669).
@@ -145,4 +145,4 @@ def _spans(cells: Iterable[Cell], space: int) -> Iterator[tuple[int, int]]:
     return ((cell.address, cell.address + cell.count) for cell in cells if cell.space == space)
 
 
-__all__ = ["COILS", "HOLDING", "INPUT", "INPUTS", "Area", "Cell", "Image"]
+__all__ = ["COILS", "HOLDING", "INPUT", "INPUTS", "Area", "Cell", "Image", "laid_out"]

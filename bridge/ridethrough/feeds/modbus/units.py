@@ -10,7 +10,7 @@ from ridethrough.feeds.directory import Subject
 from ridethrough.maps.registers import load_profile
 from ridethrough.site import Change
 
-from .image import Image
+from .image import Image, laid_out
 from .unit import Unit
 
 _LOGGER = logging.getLogger(__name__)
@@ -65,13 +65,16 @@ class Units:
         for one in await self._wanted():
             known = self._units.get(one.unit)
             if known is None or (known.image.subject.key, known.image.profile.name) != (one.device, one.map):
-                self._units[one.unit] = self._made(one)
-                await asyncio.sleep(0)  # a map may have thousands of registers
+                self._units[one.unit] = await self._made(one)
         self._count()
 
-    def _made(self, one: ModbusUnitConfig) -> Unit:
+    async def _made(self, one: ModbusUnitConfig) -> Unit:
+        """Make a unit, letting others run in between: a map may have thousands of registers."""
         context = self._context
-        image = Image(context.directory, Subject(context.directory, one.device), load_profile(one.map))
+        profile = await asyncio.to_thread(load_profile, one.map)
+        laid_out(profile, context.site.catalogue)
+        await asyncio.sleep(0)
+        image = Image(context.directory, Subject(context.directory, one.device), profile)
         return Unit(one.unit, image, self._config.allow if one.allow is None else one.allow, context)
 
     async def _wanted(self) -> tuple[ModbusUnitConfig, ...]:

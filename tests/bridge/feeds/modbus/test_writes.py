@@ -153,8 +153,9 @@ async def test_a_slow_device_is_acknowledged_and_others_are_busy_meanwhile(
         assert await master.ask(OUTPUT_2_ON) == bytes.fromhex("85 05")
         assert await master.ask(OUTPUT_3_OFF) == bytes.fromhex("86 06")
         assert await master.ask(READ_WORD) == bytes.fromhex("03 02 0004")
-        done.set()
         await until(lambda: begun == [2])
+        monkeypatch.setattr(writes, "PATIENCE", 5.0)
+        done.set()
         async with asyncio.timeout(5):
             while await master.ask(OUTPUT_3_OFF) != OUTPUT_3_OFF:
                 await asyncio.sleep(0.01)
