@@ -1,0 +1,125 @@
+"""Reading properties: ReadProperty and ReadPropertyMultiple (ASHRAE 135 §15.5, §15.7)."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+import time
+from typing import Any
+
+from bacpypes3.apdu import ComplexAckPDU
+from bacpypes3.app import Application
+from bacpypes3.basetypes import ErrorClass, ErrorCode, PropertyIdentifier
+from bacpypes3.errors import ExecutionError, ObjectError, SegmentationNotSupported
+
+from .encoding import an_enumerated, closing, context, enclosed, object_number, opening, unsigned
+from .objects import Lean
+
+ANY_DEVICE = ("device", 4194303)
+"""What a client asks that does not know the device's number (§15.5.2)."""
+TURN = 0.005
+"""Seconds of the loop that one request may take before others have their turn."""
+LONGEST_ANSWER = 64 * 1476
+"""Octets of what the longest answer in segments holds; who asks for more has to ask in parts."""
+_WHOLE_SETS = {PropertyIdentifier.all, PropertyIdentifier.required, PropertyIdentifier.optional}
+
+
+class ReadServices(Application):
+    """Answers what is read; part of the application."""
+
+    async def do_ReadPropertyRequest(self, apdu: Any) -> None:
+        """Return one property."""
+        found = self._object(apdu.objectIdentifier)
+        if found is None:
+            raise ObjectError("unknownObject")
+        index = apdu.propertyArrayIndex
+        value = found.encoded(apdu.propertyIdentifier.attr, index)
+        answer = ComplexAckPDU(context=apdu)
+        answer.put_data(
+            context(0, _identifier(found))
+            + context(1, unsigned(apdu.propertyIdentifier))
+            + (b"" if index is None else context(2, unsigned(index)))
+            + enclosed(3, value)
+        )
+        await self.response(answer)
+
+    async def do_ReadPropertyMultipleRequest(self, apdu: Any) -> None:
+        """Return several properties of several objects, each with its value or its error."""
+        until = time.perf_counter() + TURN
+        content = bytearray()
+        for wanted in apdu.listOfReadAccessSpecs:
+            found = self._object(wanted.objectIdentifier)
+            identifier = _asked(wanted.objectIdentifier) if found is None else _identifier(found)
+            content += context(0, identifier) + opening(1)
+            for name, number, index in _references(found, wanted.listOfPropertyReferences):
+                content += context(2, unsigned(number))
+                if index is not None:
+                    content += context(3, unsigned(index))
+                content += _result(found, name, index)
+                if len(content) > LONGEST_ANSWER:
+                    raise SegmentationNotSupported
+                if time.perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = time.perf_counter() + TURN
+            content += closing(1)
+        answer = ComplexAckPDU(context=apdu)
+        answer.put_data(bytes(content))
+        await self.response(answer)
+
+    def _object(self, identifier: Any) -> Lean | None:
+        found = self.device_object if identifier == ANY_DEVICE else self.get_object_id(identifier)
+        return found if isinstance(found, Lean) else None
+
+
+def _references(found: Lean | None, references: Iterable[Any]) -> Iterator[tuple[Any, int, int | None]]:
+    """Give the name, the number and the index of each property; `all` and its like stand for several (§15.7.3.1)."""
+    for reference in references:
+        wanted = reference.propertyIdentifier
+        if wanted in _WHOLE_SETS and found is not None:
+            for name in _whole(found, wanted):
+                yield name, _NUMBERS[name], None
+        else:
+            yield wanted.attr, int(wanted), reference.propertyArrayIndex
+
+
+def _whole(found: Lean, wanted: Any) -> Iterator[str]:
+    needed = _required(type(found))
+    for name in found.names():
+        fits = wanted == PropertyIdentifier.all or (name in needed) == (wanted == PropertyIdentifier.required)
+        if fits and name != "propertyList":
+            yield name
+
+
+_needed: dict[type, frozenset[str]] = {}
+
+
+def _required(kind: type) -> frozenset[str]:
+    if kind not in _needed:
+        _needed[kind] = frozenset(name for one in kind.__mro__ for name in getattr(one, "_required", ()))
+    return _needed[kind]
+
+
+def _result(found: Lean | None, name: Any, index: int | None) -> bytes:
+    try:
+        if found is None:
+            raise ObjectError("unknownObject")
+        return enclosed(4, found.encoded(name, index))
+    except ExecutionError as error:
+        return enclosed(5, an_enumerated(ErrorClass(error.errorClass)) + an_enumerated(ErrorCode(error.errorCode)))
+
+
+def _identifier(found: Lean) -> bytes:
+    kind, instance = found.objectIdentifier
+    return object_number(kind, instance)
+
+
+def _asked(identifier: Any) -> bytes:
+    kind, instance = identifier
+    return object_number(kind, instance)
+
+
+def _numbers() -> Mapping[str, int]:
+    return {PropertyIdentifier(name).attr: int(PropertyIdentifier(name)) for name in PropertyIdentifier._enum_map}  # noqa: SLF001 (the library has no other list)
+
+
+_NUMBERS = _numbers()
+
+__all__ = ["ReadServices"]
