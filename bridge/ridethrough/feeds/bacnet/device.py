@@ -66,7 +66,7 @@ class Device(Lean, DeviceObject):
     protocolRevision = Unsigned(REVISION)  # noqa: N815
     maxApduLengthAccepted = Unsigned(LONGEST_APDU)  # noqa: N815
     segmentationSupported = Segmentation("segmented-transmit")  # noqa: N815
-    maxSegmentsAccepted = Unsigned(1)  # noqa: N815
+    maxSegmentsAccepted = Unsigned(2)  # noqa: N815 (the least that can be said; requests in segments are aborted)
     apduSegmentTimeout = Unsigned(SEGMENT_TIMEOUT)  # noqa: N815
     numberOfApduRetries = Unsigned(RETRIES)  # noqa: N815
 

@@ -13,7 +13,7 @@ from bacpypes3.errors import ExecutionError, ObjectError, SegmentationNotSupport
 from .encoding import an_enumerated, closing, context, enclosed, object_number, opening, unsigned
 from .objects import Lean
 
-ANY_DEVICE = ("device", 4194303)
+ANY_DEVICE = (8, 4194303)
 """What a client asks that does not know the device's number (§15.5.2)."""
 TURN = 0.005
 """Seconds of the loop that one request may take before others have their turn."""
@@ -65,7 +65,8 @@ class ReadServices(Application):
         await self.response(answer)
 
     def _object(self, identifier: Any) -> Lean | None:
-        found = self.device_object if identifier == ANY_DEVICE else self.get_object_id(identifier)
+        wildcard = tuple(identifier) == ANY_DEVICE
+        found = self.device_object if wildcard else self.get_object_id(identifier)
         return found if isinstance(found, Lean) else None
 
 

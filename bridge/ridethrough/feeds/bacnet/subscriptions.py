@@ -39,6 +39,8 @@ LONGEST = 7 * 86400
 """Seconds for which one may subscribe; without an end is permitted, and ends with the peer."""
 AT_ONCE = 4
 """Notifications that one peer may have to confirm at once."""
+GIVE_UP = 300.0
+"""Seconds after which a notification counts as unanswered, whatever has become of it; the library gives up earlier."""
 PATIENCE = 8
 """Times in a row that a peer may leave a notification unanswered, each after four attempts."""
 SILENCE = Backoff(first=10.0, cap=600.0)
@@ -286,12 +288,13 @@ class Subscriptions:
         pdu.pduDestination = peer.address
         pdu.put_data(content)
         try:
-            await self._ask(pdu)
+            async with asyncio.timeout(GIVE_UP):
+                await self._ask(pdu)
         except ErrorPDU as error:
             peer.failures = 0
             if getattr(error, "errorCode", None) == _UNKNOWN_SUBSCRIPTION:
                 self._remove(one)
-        except ErrorRejectAbortNack:
+        except ErrorRejectAbortNack, TimeoutError:
             self._unanswered(one)
         else:
             peer.failures = 0
@@ -381,7 +384,7 @@ def _listed(one: Subscription, now: float) -> bytes:
     remaining = 0 if one.ends == math.inf else max(0, round(one.ends - now))
     increment = one.increment
     if increment is None and name == "presentValue":
-        increment = one.shown.covIncrement
+        increment = getattr(one.shown, "covIncrement", None)
     return (
         enclosed(0, process)
         + enclosed(1, reference)
