@@ -55,6 +55,11 @@ class Transaction(ServerSSM):
                 self.maxSegmentsAccepted = _MOST_SEGMENTS
         await super().confirmation(apdu)
 
+    def abort(self, reason: Any) -> Any:
+        """End it without an answer."""
+        self.ssmSAP.refused()
+        return super().abort(reason)
+
     async def segmented_response_timeout(self) -> None:
         """Send again what was not acknowledged; the library cannot before the first acknowledgement."""
         if self.actualWindowSize is None:

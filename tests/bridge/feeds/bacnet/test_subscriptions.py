@@ -7,8 +7,11 @@ from typing import Any
 from bac_py.services.errors import BACnetError
 from bac_py.types.enums import ErrorCode, PropertyIdentifier
 from bacpypes3.apdu import AbortPDU, AbortReason, Error, SimpleAckPDU
+from bacpypes3.basetypes import COVSubscription
+from bacpypes3.constructeddata import ListOf
 from bacpypes3.errors import ExecutionError
-from bacpypes3.pdu import IPv4Address
+from bacpypes3.pdu import IPv4Address, PDUData
+from bacpypes3.primitivedata import TagList
 import pytest
 
 from ridethrough.clock import ManualClock
@@ -86,8 +89,12 @@ async def test_a_subscription_ends_when_it_is_cancelled_or_its_time_is_up(world:
         await stranger.subscribe(condition, 1)
         await stranger.subscribe(condition, 2, lifetime=1)
         await until(lambda: len(stranger.told), lambda count: count == 2)
-        listed = await stranger.read(f"device,{DEVICE}", "active-cov-subscriptions")
-        assert listed is not None
+        answer = await stranger.client.read_property(served.place, f"device,{DEVICE}", "active-cov-subscriptions")
+        listed = ListOf(COVSubscription).decode(TagList.decode(PDUData(answer.property_value)))
+        assert sorted(int(one.recipient.processIdentifier) for one in listed) == [1, 2]
+        assert not listed[0].issueConfirmedNotifications
+        assert 0 < listed[0].timeRemaining <= 300
+        assert listed[0].monitoredPropertyReference.propertyIdentifier == PropertyIdentifier.PRESENT_VALUE
         await stranger.client.unsubscribe_cov(served.place, condition, 1)
         await stranger.client.unsubscribe_cov(served.place, condition, 77)
         await until(
