@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 import socket
+import time
 from typing import Any
 
 from bac_py import Client, DeviceConfig
@@ -116,4 +117,26 @@ async def until[T](look: Callable[[], Awaitable[T] | T], wanted: Callable[[T], b
             await asyncio.sleep(0.01)
 
 
-__all__ = ["DEVICE", "Served", "Stranger", "a_stranger", "config", "ip_network", "parse_address", "serving", "until"]
+@asynccontextmanager
+async def watching_effort(every: float = 0.002) -> AsyncIterator[list[float]]:
+    """Measure for how long the loop works at a stretch, in seconds of the processor.
+
+    By the clock on the wall a loop also stands still while others have the processor.
+    """
+    effort: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(every)
+            effort.append(time.thread_time() - before)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield effort
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+__all__ = ["DEVICE", "Served", "Stranger", "a_stranger", "config", "ip_network", "parse_address", "serving", "until", "watching_effort"]
