@@ -106,14 +106,15 @@ async def a_stranger(served: Served, interface: str = "127.0.0.1", **more: Any) 
         yield Stranger(client, served.place)
 
 
-async def until[T](look: Callable[[], Awaitable[T] | T], wanted: Callable[[T], bool], seconds: float = 5.0) -> T:
-    """Look again and again until it is as wanted."""
+async def until(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds: float = 5.0) -> Any:
+    """Look again and again, awaiting what is looked up, until it is as wanted."""
     async with asyncio.timeout(seconds):
         while True:
             found = look()
-            value = await found if isinstance(found, Awaitable) else found
-            if wanted(value):
-                return value
+            if isinstance(found, Awaitable):
+                found = await found
+            if wanted(found):
+                return found
             await asyncio.sleep(0.01)
 
 
@@ -139,4 +140,15 @@ async def watching_effort(every: float = 0.002) -> AsyncIterator[list[float]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-__all__ = ["DEVICE", "Served", "Stranger", "a_stranger", "config", "ip_network", "parse_address", "serving", "until", "watching_effort"]
+__all__ = [
+    "DEVICE",
+    "Served",
+    "Stranger",
+    "a_stranger",
+    "config",
+    "ip_network",
+    "parse_address",
+    "serving",
+    "until",
+    "watching_effort",
+]

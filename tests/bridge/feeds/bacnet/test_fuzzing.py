@@ -47,6 +47,7 @@ SEEDS = (
     bytes.fromhex("8104000e 7f000001bac0 0100 1008"),
 )
 
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def change(world: World, devices: list[Device], step: int) -> None:
     with world.site.transaction():
         for number, device in enumerate(devices):
             value = float(number % 50 + step)
-            points = {name: value for name in ("temperature", "humidity", "value", "low", "high")}
+            points = dict.fromkeys(("temperature", "humidity", "value", "low", "high"), value)
             world.lanes[device.id].post(
                 {f"sensor.{name}": value for name, value in points.items()}, {"communications_lost": step % 2 == 1}
             )

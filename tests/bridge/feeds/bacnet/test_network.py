@@ -6,7 +6,7 @@ import gc
 from ipaddress import ip_network
 from pathlib import Path
 import socket
-from typing import Any
+from typing import Any, Self
 
 from bac_py.network.address import parse_address
 from bac_py.services.errors import BACnetTimeoutError
@@ -43,7 +43,7 @@ class Plain:
         self.socket.bind((host, 0))
         self.there = (served.config.listen, served.config.port)
 
-    def __enter__(self) -> Plain:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,10 +1,10 @@
 """What a client of another code base reads."""
 
-import pytest
-
 from bac_py.network.address import parse_address
 from bac_py.services.errors import BACnetAbortError, BACnetError
 from bac_py.types.enums import EngineeringUnits, Reliability
+import pytest
+
 from tests.bridge.feeds.rig import World
 
 from .rig import DEVICE, a_stranger, serving, until
@@ -170,9 +170,9 @@ async def test_objects_keep_their_numbers_while_devices_come_and_go(world: World
             lambda: stranger.read(f"device,{DEVICE}", "database-revision"), lambda found: bool(found == revision + 1)
         )
         world.ups("ups-3")
-        await until(lambda: stranger.objects(), lambda found: "ups-3.on_battery" in found)
+        await until(stranger.objects, lambda found: "ups-3.on_battery" in found)
         world.ups("ups-1")
-        after = await until(lambda: stranger.objects(), lambda found: set(before) < set(found))
+        after = await until(stranger.objects, lambda found: set(before) < set(found))
         assert {name: after[name] for name in before} == before
         assert second.id in world.site.devices
     world.site.remove(second.id)

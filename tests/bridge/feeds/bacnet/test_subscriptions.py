@@ -1,6 +1,7 @@
 """What clients are told of changes, and how many may ask for it."""
 
 import asyncio
+from contextlib import suppress
 import math
 from typing import Any
 
@@ -23,9 +24,9 @@ from tests.bridge.feeds.rig import World
 from .rig import DEVICE, Stranger, a_stranger, serving, until
 
 
-def values(stranger: Stranger, name: str = "present_value") -> list[Any]:
-    """Return what has been told of a property."""
-    return [told.get(name, told.get(name.replace("_", "-"))) for _, told in stranger.told]
+def flags(stranger: Stranger) -> list[Any]:
+    """Return the status flags that have been told."""
+    return [list(told.values())[1] for _, told in stranger.told]
 
 
 @pytest.mark.parametrize("confirmed", [pytest.param(False, id="unconfirmed"), pytest.param(True, id="confirmed")])
@@ -57,7 +58,7 @@ async def test_small_moves_of_a_number_are_not_told_but_a_fault_is(world: World)
         await until(lambda: len(stranger.told), lambda count: count == 2)
         world.lose(ups)
         await until(lambda: len(stranger.told), lambda count: count == 3)
-        assert list(list(stranger.told[2][1].values())[1])[1]
+        assert list(flags(stranger)[2])[1]
 
 
 async def test_a_property_is_told_with_an_increment_of_its_own(world: World) -> None:
@@ -111,11 +112,13 @@ async def test_what_cannot_be_subscribed_to_is_refused(world: World) -> None:
     async with serving(world) as served, a_stranger(served) as stranger:
 
         async def refused(code: ErrorCode, which: str, what: str | None = None, **more: Any) -> None:
+            trying = (
+                stranger.subscribe(which, 1, **more)
+                if what is None
+                else stranger.subscribe_property(which, what, 1, **more)
+            )
             with pytest.raises(BACnetError) as failed:
-                if what is None:
-                    await stranger.subscribe(which, 1, **more)
-                else:
-                    await stranger.subscribe_property(which, what, 1, **more)
+                await trying
             assert failed.value.error_code == code
 
         await refused(ErrorCode.UNKNOWN_OBJECT, "analog-input,99999")
@@ -191,9 +194,9 @@ async def test_peers_may_not_subscribe_without_end(network: Network) -> None:
         subscribe(peer, shown[0])
     with pytest.raises(ExecutionError):
         subscribe(peers[-1], shown[0])
-    with pytest.raises(ExecutionError):
-        for peer in peers[1:-1]:
-            for one in shown[:-1]:
+    for peer in peers[1:-1]:
+        for one in shown[:-1]:
+            with suppress(ExecutionError):
                 subscribe(peer, one)
     assert len(network.subscriptions) == IN_ALL
 

@@ -75,7 +75,7 @@ async def test_an_output_of_an_io_box_is_set_by_its_number(world: World) -> None
         await write(stranger, which, ON, None)
         assert world.given == [(box.id, "output.set", {"number": 2, "state": 1})]
         world.post(box, {"output.3": True})
-        third = await until(lambda: stranger.objects(), lambda found: "ups-1/io_box-1.command.output.3" in found)
+        third = await until(stranger.objects, lambda found: "ups-1/io_box-1.command.output.3" in found)
         assert await stranger.read(third["ups-1/io_box-1.command.output.3"], "present-value") == 1
 
 
