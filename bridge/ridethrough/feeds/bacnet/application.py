@@ -4,8 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bacpypes3.apdu import AbortPDU, ConfirmedRequestPDU, Error, ErrorPDU, RejectPDU
+from bacpypes3.apdu import (
+    AbortPDU,
+    ConfirmedRequestPDU,
+    ConfirmedServiceChoice,
+    Error,
+    ErrorPDU,
+    RejectPDU,
+    UnconfirmedServiceChoice,
+    confirmed_request_types,
+    unconfirmed_request_types,
+)
 from bacpypes3.app import Application, DeviceInfoCache
+from bacpypes3.basetypes import ServicesSupported
 from bacpypes3.comm import bind
 from bacpypes3.errors import AbortException, ExecutionError, RejectException, UnrecognizedService
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
@@ -83,11 +94,16 @@ class BacnetApplication(
         self.subscriptions.changed(changed)
 
     def get_services_supported(self) -> Any:
-        """Which requests are understood (§12.11.13)."""
-        supported = super().get_services_supported()
-        for name in REMOVED:
-            service = name.removeprefix("do_").removesuffix("Request")
-            supported[getattr(supported, service[0].lower() + service[1:])] = 0
+        """Which requests are understood (§12.11.13); the library takes unconfirmed ones for confirmed ones."""
+        supported = ServicesSupported([])
+        understood = [
+            *((ConfirmedServiceChoice(choice), request) for choice, request in confirmed_request_types.items()),
+            *((UnconfirmedServiceChoice(choice), request) for choice, request in unconfirmed_request_types.items()),
+        ]
+        for choice, request in understood:
+            name = f"do_{request.__name__}"
+            if hasattr(self, name) and name not in REMOVED | ANSWERS:
+                supported[getattr(supported, choice.attr)] = 1
         return supported
 
     async def indication(self, apdu: Any) -> None:

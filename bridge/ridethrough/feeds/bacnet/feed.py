@@ -11,7 +11,7 @@ from ridethrough.feeds.base import Feed, FeedContext, Traffic
 from .application import BacnetApplication
 from .device import Device, instance_of
 from .inventory import Inventory
-from .network import Datagrams, link_of
+from .network import Datagrams, ForeignLink, link_of
 from .objects import NoEvents
 
 
@@ -38,6 +38,9 @@ class BacnetFeed(Feed):
                 await inventory.load()
                 ready(f"{config.listen}:{datagrams.address.addrPort}")
                 application.i_am()
+                if isinstance(link, ForeignLink):
+                    # Nobody hears a foreign device before its router knows it.
+                    link.registered = application.i_am
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(datagrams.run())
                     tasks.create_task(inventory.run())

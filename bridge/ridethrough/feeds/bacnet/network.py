@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from bacpypes3.comm import Server, bind
-from bacpypes3.ipv4.bvll import BVLLCodec, ForwardedNPDU, RegisterForeignDevice, Result
+from bacpypes3.ipv4.bvll import BVLLCodec, DistributeBroadcastToNetwork, ForwardedNPDU, RegisterForeignDevice, Result
 from bacpypes3.ipv4.service import BIPBBMD, BIPForeign, BIPNormal, UDPMultiplexer
 from bacpypes3.netservice import RouterInfoCache
 from bacpypes3.pdu import PDU, Address, IPv4Address, LocalBroadcast
@@ -35,6 +35,8 @@ PATHS = 256
 """Networks behind routers that are remembered; strangers can name 65,534."""
 REGISTRATION_RETRY = 5.0
 """Seconds to wait for an answer to a registration before the next attempt."""
+_NOT_REGISTERED = 0x0060
+"""Distribute-Broadcast-To-Network NAK (§J.2.2)."""
 _TABLE_FULL = 0x0030
 """Register-Foreign-Device NAK (§J.2.2)."""
 _ANYWHERE = "0.0.0.0"
@@ -186,6 +188,8 @@ class ForeignLink(BIPForeign):
         self.bbmdAddress = router
         self.bbmdTimeToLive = ttl
         self.bbmdRegistrationStatus = -1
+        self.registered: Callable[[], None] = lambda: None
+        """Called when the router has taken us after it had not."""
         self._answered = asyncio.Event()
         self._clock = clock
 
@@ -210,7 +214,10 @@ class ForeignLink(BIPForeign):
                 self.bbmdRegistrationStatus = -1
             pause = 0.0 if self.bbmdRegistrationStatus < 0 else REGISTRATION_RETRY
             if self.bbmdRegistrationStatus == 0:
+                fresh = not self._registration_event.is_set()
                 self._registration_event.set()
+                if fresh:
+                    self.registered()
                 valid_until = self._clock.monotonic() + self.bbmdTimeToLive + 30
                 pause = max(1.0, self.bbmdTimeToLive * 0.8)
             elif self._clock.monotonic() >= valid_until:
@@ -242,9 +249,12 @@ class RouterLink(BIPBBMD):
         return int(super().register_foreign_device(addr, ttl))
 
     async def confirmation(self, lpdu: Any) -> None:
-        """Take a packet from below; who is not registered may not have broadcasts distributed (§J.4.5)."""
-        if lpdu.bvlciFunction == 0x09 and all(lpdu.pduSource != one.fdAddress for one in self.bbmdFDT):
-            await self.request(Result(code=0x0060, destination=lpdu.pduSource))
+        """Take a packet from below; who is not in the tables may not have broadcasts distributed (§J.4.5)."""
+        source = lpdu.pduSource
+        if isinstance(lpdu, DistributeBroadcastToNetwork) and all(source != one.fdAddress for one in self.bbmdFDT):
+            await self.request(Result(code=_NOT_REGISTERED, destination=source))
+            return
+        if isinstance(lpdu, ForwardedNPDU) and all(source.addrTuple != one.addrTuple for one in self.bbmdBDT):
             return
         await super().confirmation(lpdu)
 
@@ -308,4 +318,4 @@ def _why(error: OSError, host: str, port: int, *, broadcast: bool) -> str:
     return f"The UDP port {port} of {host} cannot be opened: {error.strerror}."
 
 
-__all__ = ["Datagrams", "Link", "Paths", "link_of", "resolved"]
+__all__ = ["Datagrams", "ForeignLink", "Link", "Paths", "link_of", "resolved"]

@@ -42,10 +42,11 @@ LONGEST_TEXT = 400
 PRIORITIES = 16
 
 _NORMAL = EventState("normal")
+_SILENT = Reliability("communication-failure")
 RELIABILITY = {
     Quality.GOOD: Reliability("no-fault-detected"),
-    Quality.STALE: Reliability("communication-failure"),
-    Quality.LOST: Reliability("communication-failure"),
+    Quality.STALE: _SILENT,
+    Quality.LOST: _SILENT,
     Quality.UNSUPPORTED: Reliability("no-sensor"),
 }
 _RELIABLE = RELIABILITY[Quality.GOOD]

@@ -272,15 +272,29 @@ class Subscriptions:
     async def _tell(self, one: Subscription, now: float) -> None:
         content = one.content(self._device, now)
         if one.confirmed:
-            one.peer.under_way += 1
-            task = asyncio.create_task(self._confirm(one, content))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(one.peer, self._confirm(one, content))
             return
         pdu = UnconfirmedRequestPDU(UnconfirmedServiceChoice.unconfirmedCOVNotification)
         pdu.pduDestination = one.peer.address
         pdu.put_data(content)
-        await self._send(pdu)
+        if one.peer.address.addrType == Address.remoteStationAddr:
+            # The way to another network may have to be asked for first, which takes its time.
+            self._start(one.peer, self._send(pdu))
+        else:
+            await self._send(pdu)
+
+    def _start(self, peer: Peer, work: Coroutine[Any, Any, None]) -> None:
+        async def finish() -> None:
+            try:
+                await work
+            finally:
+                peer.under_way -= 1
+                self._wake.set()
+
+        peer.under_way += 1
+        task = asyncio.create_task(finish())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _confirm(self, one: Subscription, content: bytes) -> None:
         peer = one.peer
@@ -298,9 +312,6 @@ class Subscriptions:
             self._unanswered(one)
         else:
             peer.failures = 0
-        finally:
-            peer.under_way -= 1
-            self._wake.set()
 
     def _unanswered(self, one: Subscription) -> None:
         peer = one.peer

@@ -188,7 +188,8 @@ async def test_a_foreign_device_says_goodbye(world: World) -> None:
             packet, _ = await asyncio.wait_for(loop.sock_recvfrom(router, 100), 8)
             assert packet == bytes.fromhex("81050006003c")
             router.sendto(bytes.fromhex("810000060000"), sender)
-            await asyncio.sleep(0.1)
+            packet, _ = await asyncio.wait_for(loop.sock_recvfrom(router, 100), 2)
+            assert packet[1] == 0x09  # it says that it is there, by way of the router
             assert served.traffic.errors == 0
         packet, _ = await asyncio.wait_for(loop.sock_recvfrom(router, 100), 2)
         assert packet == bytes.fromhex("810500060000")

@@ -1,11 +1,14 @@
 """What a client of another code base reads."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from bac_py.network.address import parse_address
 from bac_py.services.errors import BACnetAbortError, BACnetError
 from bac_py.types.enums import EngineeringUnits, Reliability
 import pytest
 
-from tests.bridge.feeds.rig import World
+from tests.bridge.feeds.rig import World, a_world
 
 from .rig import DEVICE, a_stranger, serving, until
 
@@ -212,3 +215,46 @@ async def test_who_cannot_take_a_long_list_is_told_and_reads_it_one_by_one(world
         async with a_stranger(served) as stranger:
             whole = await stranger.read(f"device,{DEVICE}", "object-list")
             assert len(whole) > 400
+
+
+async def test_objects_keep_their_numbers_when_the_bridge_is_restarted(tmp_path: Path) -> None:
+    seen = []
+    for order in (("ups-1", "ups-2"), ("ups-2", "ups-1")):
+        async with a_world(tmp_path) as world:
+            for key in order:
+                world.ups(key)
+            async with serving(world) as served, a_stranger(served) as stranger:
+                seen.append((await stranger.objects(), await stranger.read(f"device,{DEVICE}", "database-revision")))
+    assert seen[0] == seen[1]
+
+
+async def test_a_device_with_another_key_has_other_objects(world: World) -> None:
+    ups = world.ups()
+    async with serving(world) as served, a_stranger(served) as stranger:
+        before = await stranger.objects()
+        world.site.put(replace(world.site.devices[ups.id], key="ups-9"))
+        after = await until(stranger.objects, lambda found: "ups-9.on_battery" in found)
+        assert "ups-1.on_battery" not in after
+        assert after["ups-9.on_battery"] == before["ups-1.on_battery"]
+
+
+async def test_feeds_are_not_shown(world: World) -> None:
+    world.device("bridge/feed-bacnet", "feed")
+    async with serving(world) as served, a_stranger(served) as stranger:
+        assert not any("feed" in name for name in await stranger.objects())
+        assert await stranger.read("network-port,1", "object-name") == "BACnet/IP"
+
+
+async def test_commands_come_and_go_with_what_the_device_offers(world: World) -> None:
+    ups = world.ups()
+    async with serving(world) as served, a_stranger(served) as stranger:
+        world.site.put(replace(world.site.devices[ups.id], commands=frozenset({"beeper.mute", "load.on", "load.off"})))
+        found = await until(stranger.objects, lambda found: "ups-1.command.load" in found)
+        assert await stranger.read(found["ups-1.command.beeper.mute"], "present-value") == 0
+        assert await stranger.read(found["ups-1.command.load"], "description") == "ups-1: Output"
+        world.rename(ups, "Hall")
+        await until(
+            lambda: stranger.read(found["ups-1.command.load"], "description"), lambda text: text == "Hall: Output"
+        )
+        world.site.put(replace(world.site.devices[ups.id], commands=frozenset()))
+        await until(stranger.objects, lambda found: "ups-1.command.load" not in found)
