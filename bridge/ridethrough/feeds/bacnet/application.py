@@ -33,7 +33,7 @@ from .subscriptions import Subscriptions, SubscriptionServices
 from .transactions import Transactions
 
 ANSWERS = frozenset({"do_IAmRequest", "do_IHaveRequest"})
-"""What only answers who asks; we ask nobody."""
+"""What only matters while we ask for somebody, as the library does for a recipient that is known by its number."""
 REMOVED = frozenset(
     {"do_ReadRangeRequest", "do_ConfirmedCOVNotificationRequest", "do_UnconfirmedCOVNotificationRequest"}
 )
@@ -109,7 +109,7 @@ class BacnetApplication(
     async def indication(self, apdu: Any) -> None:
         """Answer a request; what goes wrong is counted and told, and never logged: strangers could fill the log."""
         name = f"do_{type(apdu).__name__}"
-        if name in ANSWERS:
+        if name in ANSWERS and not getattr(self, "_who_is_futures", None):
             return
         self._traffic.requests += 1
         confirmed = isinstance(apdu, ConfirmedRequestPDU)

@@ -23,7 +23,7 @@ from .objects import (
     BinaryInput,
     BinaryOutput,
     BinaryValue,
-    ConditionEvents,
+    ConditionObserver,
     Lean,
     MultiStateInput,
     Shown,
@@ -100,7 +100,7 @@ class Plan:
 class Inventory:
     """The objects of all devices of the site."""
 
-    def __init__(self, context: FeedContext, objects: Objects, events: ConditionEvents) -> None:
+    def __init__(self, context: FeedContext, objects: Objects, events: ConditionObserver) -> None:
         """Nothing is shown yet."""
         self._context = context
         self._site = context.site
@@ -338,6 +338,8 @@ class Inventory:
             del self._of_device[item[0]][item]
             self._objects.writables.pop(shown.objectIdentifier, None)
             self._objects.delete_object(shown)
+            if isinstance(shown, BinaryInput) and shown.ridethrough_condition is not None:
+                self._events.detach(shown)
             self._listed_anew()
             await self._pause()
 

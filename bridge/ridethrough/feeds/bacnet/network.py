@@ -25,6 +25,8 @@ from ridethrough.config.feeds import BacnetConfig
 from ridethrough.feeds.admission import REMEMBERED, Admission, Callers
 from ridethrough.feeds.base import FeedError, Traffic
 
+LONGEST = 1536
+"""Octets of a packet: one over Ethernet holds 1476 of a request, and what stands before them (§J.2)."""
 WAITING = 512
 """Packets that wait at most; further ones are lost, as UDP may."""
 TURN = 0.005
@@ -102,7 +104,8 @@ class Datagrams(Server[PDU]):
 
     def received(self, content: bytes, sender: tuple[str, int], destination: Any) -> None:
         """Let a packet wait, if its sender is admitted and it may be BACnet at all."""
-        if not self._admission.admits(sender[0]) or len(self._waiting) >= WAITING or content[:1] != b"\x81":
+        wrong = content[:1] != b"\x81" or len(content) > LONGEST
+        if wrong or len(self._waiting) >= WAITING or not self._admission.admits(sender[0]):
             self._traffic.errors += 1
             return
         if len(content) > 10 and content[1] == ForwardedNPDU.pduType:

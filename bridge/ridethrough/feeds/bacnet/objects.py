@@ -134,7 +134,7 @@ class Lean:
             raise PropertyError("unknownProperty")
         if index is not None:
             return _element(value, index)
-        found = _bytes(value)
+        found = as_bytes(value)
         if not isinstance(getattr(type(self), name, None), property):
             self._encoded[name] = found
         return found
@@ -333,17 +333,23 @@ class TimeValue(Shown, DateTimeValueObject):
         return date_time(datetime.fromisoformat(str(value)).astimezone(UTC))
 
 
-class ConditionEvents(Protocol):
+class ConditionObserver(Protocol):
     """Who makes events of conditions."""
 
     def condition_changed(self, obj: BinaryInput, state: ConditionState) -> None:
         """Hear that a condition is or is not so, or is no longer known."""
+
+    def detach(self, obj: BinaryInput) -> None:
+        """Hear that an object is gone."""
 
 
 class NoEvents:
     """Makes nothing of them."""
 
     def condition_changed(self, obj: BinaryInput, state: ConditionState) -> None:
+        """Let it pass."""
+
+    def detach(self, obj: BinaryInput) -> None:
         """Let it pass."""
 
 
@@ -355,7 +361,8 @@ def date_time(moment: datetime) -> Any:
     )
 
 
-def _bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
+    """Encode a value of the library's."""
     return bytes(value.encode().encode().pduData)
 
 
@@ -367,7 +374,7 @@ def _element(value: Any, index: int) -> bytes:
         return an_unsigned(len(value))
     if not 0 < index <= len(value):
         raise PropertyError("invalidArrayIndex")
-    return _bytes(value[index - 1])
+    return as_bytes(value[index - 1])
 
 
 __all__ = [
@@ -375,7 +382,7 @@ __all__ = [
     "BinaryInput",
     "BinaryOutput",
     "BinaryValue",
-    "ConditionEvents",
+    "ConditionObserver",
     "EngineeringUnits",
     "Lean",
     "MultiStateInput",
@@ -384,5 +391,6 @@ __all__ = [
     "TextValue",
     "TimeValue",
     "Watching",
+    "as_bytes",
     "date_time",
 ]

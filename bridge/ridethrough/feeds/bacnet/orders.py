@@ -108,9 +108,15 @@ class WriteServices(Application):
     async def _write(self, apdu: Any, identifier: Any, target: Any, content: Any) -> None:
         """Write a property. Raises ExecutionError."""
         written = self.get_object_id(identifier)
-        if not isinstance(written, Lean):
+        if written is None:
             raise ObjectError("unknownObject")
         name = target.propertyIdentifier.attr
+        if not isinstance(written, Lean):
+            # What is no Lean object decides itself what may be written to it, such as a list of recipients.
+            if not hasattr(written, "write"):
+                raise PropertyError("writeAccessDenied")
+            await written.write(name, content, target.propertyArrayIndex)
+            return
         written.encoded(name)
         writable = self.writables.get(identifier)
         if writable is None or name != "presentValue":

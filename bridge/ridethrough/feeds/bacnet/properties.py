@@ -8,10 +8,10 @@ from typing import Any
 from bacpypes3.apdu import ComplexAckPDU
 from bacpypes3.app import Application
 from bacpypes3.basetypes import ErrorClass, ErrorCode, PropertyIdentifier
-from bacpypes3.errors import ExecutionError, ObjectError, SegmentationNotSupported
+from bacpypes3.errors import ExecutionError, ObjectError, PropertyError, SegmentationNotSupported
 
 from .encoding import an_enumerated, closing, context, enclosed, object_number, opening, unsigned
-from .objects import Lean
+from .objects import Lean, as_bytes
 
 ANY_DEVICE = (8, 4194303)
 """What a client asks that does not know the device's number (§15.5.2)."""
@@ -31,7 +31,7 @@ class ReadServices(Application):
         if found is None:
             raise ObjectError("unknownObject")
         index = apdu.propertyArrayIndex
-        value = found.encoded(apdu.propertyIdentifier.attr, index)
+        value = await _value(found, apdu.propertyIdentifier.attr, index)
         answer = ComplexAckPDU(context=apdu)
         answer.put_data(
             context(0, _identifier(found))
@@ -53,7 +53,7 @@ class ReadServices(Application):
                 content += context(2, unsigned(number))
                 if index is not None:
                     content += context(3, unsigned(index))
-                content += _result(found, name, index)
+                content += await _result(found, name, index)
                 if len(content) > LONGEST_ANSWER:
                     raise SegmentationNotSupported
                 if time.perf_counter() > until:
@@ -64,13 +64,11 @@ class ReadServices(Application):
         answer.put_data(bytes(content))
         await self.response(answer)
 
-    def _object(self, identifier: Any) -> Lean | None:
-        wildcard = tuple(identifier) == ANY_DEVICE
-        found = self.device_object if wildcard else self.get_object_id(identifier)
-        return found if isinstance(found, Lean) else None
+    def _object(self, identifier: Any) -> Any:
+        return self.device_object if tuple(identifier) == ANY_DEVICE else self.get_object_id(identifier)
 
 
-def _references(found: Lean | None, references: Iterable[Any]) -> Iterator[tuple[Any, int, int | None]]:
+def _references(found: Any, references: Iterable[Any]) -> Iterator[tuple[Any, int, int | None]]:
     """Give the name, the number and the index of each property; `all` and its like stand for several (§15.7.3.1)."""
     for reference in references:
         wanted = reference.propertyIdentifier
@@ -81,12 +79,17 @@ def _references(found: Lean | None, references: Iterable[Any]) -> Iterator[tuple
             yield wanted.attr, int(wanted), reference.propertyArrayIndex
 
 
-def _whole(found: Lean, wanted: Any) -> Iterator[str]:
+def _whole(found: Any, wanted: Any) -> Iterator[str]:
     needed = _required(type(found))
-    for name in found.names():
+    for name in found.names() if isinstance(found, Lean) else _names(found):
         fits = wanted == PropertyIdentifier.all or (name in needed) == (wanted == PropertyIdentifier.required)
         if fits and name != "propertyList":
             yield name
+
+
+def _names(found: Any) -> Iterator[str]:
+    """Give the properties that an object of the library's own has."""
+    return (name for name in found._elements if getattr(found, name, None) is not None)  # noqa: SLF001 (its only list)
 
 
 _needed: dict[type, frozenset[str]] = {}
@@ -98,16 +101,29 @@ def _required(kind: type) -> frozenset[str]:
     return _needed[kind]
 
 
-def _result(found: Lean | None, name: Any, index: int | None) -> bytes:
+async def _value(found: Any, name: Any, index: int | None) -> bytes:
+    """Return a property as bytes. Raises PropertyError."""
+    if isinstance(found, Lean):
+        return found.encoded(name, index)
+    try:
+        value = await found.read_property(name, index)
+    except AttributeError:
+        value = None
+    if value is None:
+        raise PropertyError("unknownProperty")
+    return as_bytes(value)
+
+
+async def _result(found: Any, name: Any, index: int | None) -> bytes:
     try:
         if found is None:
             raise ObjectError("unknownObject")
-        return enclosed(4, found.encoded(name, index))
+        return enclosed(4, await _value(found, name, index))
     except ExecutionError as error:
         return enclosed(5, an_enumerated(ErrorClass(error.errorClass)) + an_enumerated(ErrorCode(error.errorCode)))
 
 
-def _identifier(found: Lean) -> bytes:
+def _identifier(found: Any) -> bytes:
     kind, instance = found.objectIdentifier
     return object_number(kind, instance)
 

@@ -1,5 +1,7 @@
 """What objects hold and how they are read."""
 
+from operator import attrgetter
+
 from bacpypes3.errors import PropertyError
 import pytest
 
@@ -53,9 +55,14 @@ def test_what_is_read_is_encoded_anew_after_a_change() -> None:
     assert shown.encoded("statusFlags") == bytes.fromhex("820440")
     shown.eventState = "offnormal"
     assert shown.encoded("statusFlags") == bytes.fromhex("8204c0")
-    assert not hasattr(shown, "nothing")
     with pytest.raises(PropertyError):
         shown.encoded("nothing")
+
+
+def test_an_object_has_nothing_that_bacnet_does_not_know() -> None:
+    with pytest.raises(AttributeError):
+        attrgetter("nothing")(a_number())
+    assert a_number().description is None
 
 
 async def test_the_library_may_read_it_too() -> None:
@@ -74,10 +81,10 @@ def test_the_most_important_command_counts() -> None:
     shown.show(True, Quality.GOOD)
     shown.command(10, False)
     shown.command(3, True)
-    assert shown.commanded is True
+    assert [shown.commanded] == [True]
     assert shown.encoded("currentCommandPriority") == bytes.fromhex("2103")
     shown.command(3, None)
-    assert shown.commanded is False
+    assert [shown.commanded] == [False]
     assert shown.encoded("presentValue") == bytes.fromhex("9100")
     shown.command(10, None)
     assert shown.encoded("presentValue") == shown.encoded("relinquishDefault") == bytes.fromhex("9101")
