@@ -9,8 +9,9 @@ What the objects show of it follows within moments, a few at a time.
 
 import asyncio
 from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 import logging
 from typing import Any
@@ -29,16 +30,8 @@ from .event_encoding import LONGEST_TEXT, Notification, NotifyType, alarm_summar
 from .event_memory import EVENTS, RECIPIENTS, dump_recipients, dump_statuses, load_recipients, load_statuses
 from .event_recipients import Recipients
 from .event_state import HUNDREDTH, TRANSITIONS, EventState, Status, Step, Transition, acknowledge, follow, stamped
-from .notification_class import (
-    ClassRow,
-    NotificationClass,
-    configured,
-    decode_recipients,
-    encode_recipients,
-    load_classes,
-    make_class,
-    wants,
-)
+from .notification_class import ClassRow, NotificationClass, load_classes, make_class
+from .recipient_list import configured, decode_recipients, encode_recipients
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,6 +41,8 @@ SAVING = 1.0
 """Seconds in which changes are gathered before they are remembered."""
 SLICE = 0.004
 """Seconds that showing events may take at a time, before everybody else has a turn."""
+MOST_UNTOLD = 20_000
+"""Transitions that wait for their turn; it comes within moments."""
 WORDS = {EventState.OFFNORMAL: "begun", EventState.NORMAL: "over", EventState.FAULT: "not known"}
 """As the event log says it."""
 UNRELIABLE = {Quality.STALE: 12, Quality.LOST: 12, Quality.UNSUPPORTED: 1}
@@ -67,6 +62,7 @@ _FLAGS = {
     for three in (False, True)
 }
 _NEVER = TimeStamp(dateTime=DateTime(date=Date((255,) * 4), time=Time((255,) * 4)))
+_NO_STAMPS, _NO_TEXTS = _STAMPS([_NEVER] * 3), _TEXTS([""] * 3)
 _NONE, _YES, _NO, _EMPTY = Unsigned(0), Boolean(True), Boolean(False), CharacterString("")
 
 
@@ -97,6 +93,10 @@ class Reported:
         self.texts = (texts[0], texts[1], texts[2])
 
 
+type Untold = tuple[Reported, Step, bool, int]
+"""A transition that recipients and the object's readers are to be told of, with the value and reliability it had."""
+
+
 class UnknownEventObject(LookupError):
     """An object has no events."""
 
@@ -109,15 +109,20 @@ class ConditionEvents:
         self._application = application
         self._config = config
         self._context = context
+        self._device = _number(application.device_object).to_bytes(4)
         self._recipients = Recipients(application, context.clock)
         self._classes: dict[int, NotificationClass] = {}
         self._reported: dict[int, Reported] = {}
+        """By number."""
+        self._objects: dict[int, Reported] = {}
+        """By what the object is for Python: to ask the library for its identifier takes longer than all the rest."""
         self._listed: list[int] = []
         """The numbers of objects that GetEventInformation names, in order."""
         self._remembered: dict[int, Status] = {}
         """From before the last restart, of objects that have not been attached yet."""
+        self._untold: deque[Untold] = deque(maxlen=MOST_UNTOLD)
         self._unshown: dict[int, Reported] = {}
-        self._to_show = asyncio.Event()
+        self._work = asyncio.Event()
         self._to_save = asyncio.Event()
         self._save_events = self._save_recipients = False
         for row in load_classes().values():
@@ -147,7 +152,7 @@ class ConditionEvents:
         number = _number(obj)
         status = self._remembered.pop(number, Status()) if row.reporting.detection else Status()
         one = Reported(obj, number, condition, row, status, active=status.state is EventState.OFFNORMAL)
-        self._reported[number] = one
+        self._reported[number] = self._objects[id(obj)] = one
         obj.eventDetectionEnable = _YES if row.reporting.detection else _NO
         obj.eventEnable = _FLAGS[row.reporting.enable]
         obj.notifyType = row.notify
@@ -159,8 +164,9 @@ class ConditionEvents:
 
     def detach(self, obj: Any) -> None:
         """Forget an object that is gone, with its events."""
-        one = self._reported.pop(_number(obj), None)
+        one = self._objects.pop(id(obj), None)
         if one is not None:
+            del self._reported[one.number]
             self._unshown.pop(one.number, None)
             one.status = Status()
             self._list(one)
@@ -168,7 +174,7 @@ class ConditionEvents:
 
     def condition_changed(self, obj: Any, state: ConditionState) -> None:
         """Follow a condition that is or is not so, or is no longer known."""
-        one = self._reported.get(_number(obj))
+        one = self._objects.get(id(obj))
         if one is None:
             return
         known = state.quality is Quality.GOOD
@@ -177,9 +183,8 @@ class ConditionEvents:
         one.reliability = RELIABLE if known else UNRELIABLE[state.quality]
         now = stamped(self._now())
         one.status, steps = follow(one.status, one.row.reporting, holds=state.active, known=known, now=now)
-        for step in steps:
-            self._tell_step(one, step)
         if steps:
+            self._untold.extend((one, step, one.active, one.reliability) for step in steps)
             self._changed(one)
 
     def acknowledge(self, obj: Any, state: int, stamp: datetime | None, source: str) -> None:
@@ -187,7 +192,7 @@ class ConditionEvents:
 
         Raises UnknownEventObject for an object without events, AcknowledgementError for what fits no transition.
         """
-        one = self._reported.get(_number(obj))
+        one = self._objects.get(id(obj))
         if one is None or not one.row.reporting.detection:
             raise UnknownEventObject
         before, one.status = one.status, acknowledge(one.status, state, stamp)
@@ -198,7 +203,8 @@ class ConditionEvents:
         _LOGGER.info("BACnet: %s", text)
         after = EventState(state)
         now = stamped(self._now())
-        self._tell(one, TRANSITIONS[after], self._notification(one, after, after, now, text, acknowledged=True))
+        notification = self._notification(one, after, after, now, text, one.active, one.reliability, False)
+        self._tell(one, TRANSITIONS[after], replace(notification, notify=NotifyType.ACKNOWLEDGEMENT))
         self._changed(one)
 
     def event_summaries(self, after: bytes | None) -> Iterator[bytes]:
@@ -224,54 +230,60 @@ class ConditionEvents:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recipients.run(), name="BACnet notifications")
-                tasks.create_task(self._keep_showing(), name="BACnet event states")
+                tasks.create_task(self._keep_going(), name="BACnet event states")
                 tasks.create_task(self._keep_saving(), name="BACnet events remembered")
         finally:
             await asyncio.shield(self._store())
 
     # Telling
 
-    def _tell_step(self, one: Reported, step: Step) -> None:
+    def _tell_step(self, one: Reported, step: Step, active: bool, reliability: int) -> None:
         text = f"{self._name(one)}: {WORDS[step.after]}"
         one.put_text(step.transition, text)
         if step.told:
-            notification = self._notification(one, step.before, step.after, step.stamp, text, ack=step.ack_required)
-            self._tell(one, step.transition, notification)
+            # On the way from a fault to what holds, the condition does not hold yet.
+            active = active if step.after is EventState.FAULT else step.after is EventState.OFFNORMAL
+            self._tell(
+                one,
+                step.transition,
+                self._notification(
+                    one, step.before, step.after, step.stamp, text, active, reliability, step.ack_required
+                ),
+            )
 
     def _notification(
         self,
         one: Reported,
         before: EventState,
         after: EventState,
-        now: datetime,
+        stamp: datetime,
         text: str,
-        *,
-        ack: bool = False,
-        acknowledged: bool = False,
+        active: bool,
+        reliability: int,
+        ack_required: bool,
     ) -> Notification:
         return Notification(
-            device=_number(self._application.device_object).to_bytes(4),
+            device=self._device,
             object=one.identifier,
-            stamp=now,
+            stamp=stamp,
             notification_class=one.row.number,
             priority=one.row.priority[TRANSITIONS[after]],
             text=text,
-            notify=NotifyType.ACKNOWLEDGEMENT if acknowledged else NotifyType(int(one.row.notify)),
+            notify=NotifyType(int(one.row.notify)),
             before=before,
             after=after,
-            ack_required=ack,
-            # On the way from a fault to what holds, the condition does not hold yet.
-            active=one.active if after is EventState.FAULT else after is EventState.OFFNORMAL,
-            reliability=one.reliability,
+            ack_required=ack_required,
+            active=active,
+            reliability=reliability,
         )
 
     def _tell(self, one: Reported, transition: Transition, notification: Notification) -> None:
         encoded: bytes | None = None
         now = self._now()
-        for destination in self._classes[one.row.number].recipientList:
-            if wants(destination, transition, now):
+        for entry in self._classes[one.row.number].entries:
+            if entry.wants(transition, now):
                 encoded = encoded or notification.encode()
-                self._recipients.tell(destination, encoded)
+                self._recipients.tell(entry.recipient, encoded)
 
     def _name(self, one: Reported) -> str:
         """Say which condition of which device it is: `Rack UPS: On battery`."""
@@ -294,7 +306,7 @@ class ConditionEvents:
     def _changed(self, one: Reported) -> None:
         self._list(one)
         self._unshown[one.number] = one
-        self._to_show.set()
+        self._work.set()
         self._save(events=True)
 
     def _list(self, one: Reported) -> None:
@@ -306,15 +318,18 @@ class ConditionEvents:
         elif there and not one.status.listed:
             del self._listed[place - 1]
 
-    async def _keep_showing(self) -> None:
+    async def _keep_going(self) -> None:
+        """Tell and show what has changed, a few at a time."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._to_show.wait()
-            self._to_show.clear()
+            await self._work.wait()
+            self._work.clear()
             until = loop.time() + SLICE
-            while self._unshown:
-                number = next(iter(self._unshown))
-                self._show(self._unshown.pop(number))
+            while self._untold or self._unshown:
+                if self._untold:
+                    self._tell_step(*self._untold.popleft())
+                else:
+                    self._show(self._unshown.pop(next(iter(self._unshown))))
                 if loop.time() > until:
                     await asyncio.sleep(0)
                     until = loop.time() + SLICE
@@ -322,8 +337,10 @@ class ConditionEvents:
     def _show(self, one: Reported) -> None:
         status = one.status
         one.obj.ackedTransitions = _FLAGS[status.acked]
-        one.obj.eventTimeStamps = _STAMPS([_library_stamp(stamp) for stamp in status.stamps])
-        one.obj.eventMessageTexts = _TEXTS([_library_text(text) for text in one.texts])
+        one.obj.eventTimeStamps = (
+            _NO_STAMPS if not any(status.stamps) else _STAMPS(list(map(_library_stamp, status.stamps)))
+        )
+        one.obj.eventMessageTexts = _NO_TEXTS if not any(one.texts) else _TEXTS(list(map(_library_text, one.texts)))
         one.obj.eventState = _STATES[status.state]
 
     # Remembering

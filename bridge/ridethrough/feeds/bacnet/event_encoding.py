@@ -16,6 +16,8 @@ LONGEST_TEXT = 240
 _UTF8 = b"\x00"
 _NEVER = b"\xa4\xff\xff\xff\xff\xb4\xff\xff\xff\xff"
 """A date and a time without anything specified."""
+UNSPECIFIED = 255
+"""In a date or a time: any."""
 _PRESENT_VALUE = 85
 _BIT_STRING = 8
 
@@ -79,15 +81,17 @@ class Notification:
             + context(9, unsigned(self.ack_required))
             + context(10, unsigned(self.before))
             + context(11, unsigned(self.after))
-            + enclosed(12, enclosed(self.event_type, self._values()))
+            + enclosed(12, self._values())
         )
 
     def _values(self) -> bytes:
         flags = context(1, bits((self.after is not EventState.NORMAL, self.reliability != 0, False, False)))
         if self.event_type is EventType.CHANGE_OF_STATE:
-            return enclosed(0, context(1, unsigned(self.active))) + flags
+            return enclosed(self.event_type, enclosed(0, context(1, unsigned(self.active))) + flags)
         value = context(0, unsigned(_PRESENT_VALUE)) + enclosed(2, an_enumerated(int(self.active)))
-        return context(0, unsigned(self.reliability)) + flags + enclosed(2, value)
+        values = context(0, unsigned(self.reliability)) + flags + enclosed(2, value)
+        # A tag above 14 stands in an octet of its own (§20.2.1.2).
+        return bytes((0xFE, self.event_type)) + values + bytes((0xFF, self.event_type))
 
 
 def for_process(process: int, notification: bytes) -> bytes:
@@ -136,6 +140,8 @@ def moment_of(date: Sequence[int], time: Sequence[int]) -> datetime | None:
     The day of the week is spare: clients that do not fill it in are understood.
     """
     year, month, day, _ = date
+    if year == UNSPECIFIED:
+        return None
     hour, minute, second, hundredth = time
     try:
         return datetime(year + 1900, month, day, hour, minute, second, hundredth * HUNDREDTH)

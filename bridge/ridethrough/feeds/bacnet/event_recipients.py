@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 import logging
 import random
 from typing import Any
+from weakref import WeakValueDictionary
 
 from bacpypes3.apdu import (
     AbortPDU,
@@ -23,7 +23,7 @@ from ridethrough.clock import Clock
 from ridethrough.tasks import Backoff
 
 from .event_encoding import for_process
-from .notification_class import address_of
+from .recipient_list import Recipient
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,44 +33,17 @@ MOST_OUTBOXES = 64
 """Recipients that are known at a time: those of the lists, and those whose last notifications are under way."""
 PACE = 0.002
 """Seconds between two notifications to one recipient: a burst of packets is dropped by small devices."""
+INVOCATIONS = 256
+"""Numbers that confirmed requests can have."""
+REST = 10.0
+"""Seconds for which such a number is not used again: peers take a request for a repeated one as long as they remember
+its number, answer it, and do nothing. That would lose an alarm without a word."""
 LOOKING = 3.0
 """Seconds in which a recipient that is named by its device must have said where it is."""
 _RETRIES = Backoff(first=2.0, cap=60.0)
 _CONFIRMED = ConfirmedServiceChoice.confirmedEventNotification
 _UNCONFIRMED = UnconfirmedServiceChoice.unconfirmedEventNotification
 _NO_RESPONSE = AbortReason(AbortReason.noResponse)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Where notifications go. Two entries of lists that say the same are one recipient."""
-
-    place: str
-    """For the log."""
-    address: Any
-    """None: where the device is has to be asked."""
-    device: int
-    process: int
-    confirmed: bool
-
-
-def recipient_of(destination: Any) -> Recipient:
-    """Read a destination of a recipient list."""
-    address = address_of(destination)
-    device = -1 if address is not None else int(destination.recipient.device[1])
-    confirmed = bool(destination.issueConfirmedNotifications)
-    if address is not None and (address.is_localbroadcast or address.is_remotebroadcast):
-        confirmed = False  # nobody answers to a broadcast
-    place = f"device {device}" if address is None else _worded(address)
-    return Recipient(place, address, device, int(destination.processIdentifier), confirmed)
-
-
-def _worded(address: Any) -> str:
-    octets = bytes(address.addrAddr or b"")
-    if len(octets) != 6:
-        return str(address)
-    host = ".".join(map(str, octets[:4]))
-    return f"{host}:{int.from_bytes(octets[4:])}"
 
 
 def _heed(answered: asyncio.Future[Any]) -> None:
@@ -87,12 +60,33 @@ class _Refused(Exception):
     """A recipient has answered that it does not take it."""
 
 
+class Invocations:
+    """Numbers confirmed requests to one address."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin anywhere: what the peer remembers from before our restart is not known."""
+        self._clock = clock
+        self._next = random.randrange(INVOCATIONS)
+        self._used: deque[float] = deque(maxlen=INVOCATIONS - 1)
+
+    async def take(self) -> int:
+        """Return the next number, once it has rested."""
+        if len(self._used) == self._used.maxlen:
+            rest = self._used[0] + REST - self._clock.monotonic()
+            if rest > 0:
+                await self._clock.sleep(rest)
+        self._used.append(self._clock.monotonic())
+        self._next = (self._next + 1) % INVOCATIONS
+        return self._next
+
+
 class Outbox:
     """What one recipient is still to be told."""
 
-    def __init__(self, application: Any, recipient: Recipient, clock: Clock) -> None:
+    def __init__(self, application: Any, recipient: Recipient, clock: Clock, invocations: Invocations) -> None:
         """Nothing waits."""
         self._application = application
+        self._invocations = invocations
         self._clock = clock
         self.recipient = recipient
         self.waiting: deque[bytes] = deque()
@@ -157,7 +151,7 @@ class Outbox:
             packet.put_data(content)
             await ApplicationServiceElement.request(self._application, packet)
             return
-        packet = ConfirmedRequestPDU(_CONFIRMED, destination=address)
+        packet = ConfirmedRequestPDU(_CONFIRMED, await self._invocations.take(), destination=address)
         packet.put_data(content)
         device = self._application.device_object
         limit = (int(device.apduTimeout) / 1000 + 1) * (int(device.numberOfApduRetries) + 1)
@@ -194,6 +188,8 @@ class Recipients:
         self._application = application
         self._clock = clock
         self._outboxes: dict[Recipient, Outbox] = {}
+        self._invocations: WeakValueDictionary[str, Invocations] = WeakValueDictionary()
+        """By place: several processes at one address share its numbers."""
         self._tasks: dict[Recipient, asyncio.Task[None]] = {}
         self._start: Callable[[Outbox], asyncio.Task[None]] | None = None
 
@@ -202,13 +198,13 @@ class Recipients:
         """What is known of recipients."""
         return tuple(self._outboxes.values())
 
-    def tell(self, destination: Any, notification: bytes) -> None:
-        """Tell a destination of a recipient list."""
-        recipient = recipient_of(destination)
+    def tell(self, recipient: Recipient, notification: bytes) -> None:
+        """Tell somebody."""
         outbox = self._outboxes.get(recipient)
         if outbox is None:
             self._forget_idle()
-            outbox = self._outboxes[recipient] = Outbox(self._application, recipient, self._clock)
+            invocations = self._invocations.setdefault(recipient.place, Invocations(self._clock))
+            outbox = self._outboxes[recipient] = Outbox(self._application, recipient, self._clock, invocations)
         outbox.put(notification)
         self._wake(outbox)
 
@@ -242,4 +238,4 @@ class Recipients:
                 task.cancel()
 
 
-__all__ = ["MOST_OUTBOXES", "MOST_WAITING", "Outbox", "Recipient", "Recipients", "recipient_of"]
+__all__ = ["MOST_OUTBOXES", "MOST_WAITING", "Outbox", "Recipients"]
