@@ -39,6 +39,8 @@ GRANT = "settings"
 """The group that lets clients write who is told."""
 SAVING = 1.0
 """Seconds in which changes are gathered before they are remembered."""
+SAVING_AGAIN = 30.0
+"""Seconds until that is tried again when it has failed."""
 SLICE = 0.004
 """Seconds that showing events may take at a time, before everybody else has a turn."""
 MOST_UNTOLD = 20_000
@@ -124,7 +126,7 @@ class ConditionEvents:
         self._unshown: dict[int, Reported] = {}
         self._work = asyncio.Event()
         self._to_save = asyncio.Event()
-        self._save_events = self._save_recipients = False
+        self._save_events = self._save_recipients = self._forgetful = False
         for row in load_classes().values():
             made = make_class(row, configured(config.recipients))
             if GRANT in config.allow:
@@ -162,6 +164,19 @@ class ConditionEvents:
         self._show(one)
         self._list(one)
 
+    def _attached(self, obj: Any) -> Reported | None:
+        """Attach an object that says itself which condition it shows, None for another."""
+        place = getattr(obj, "ridethrough_condition", None)
+        if place is None:
+            return None
+        device_id, key = place
+        device = self._context.site.devices.get(device_id)
+        kind = None if device is None else self._context.site.catalogue.condition(device.kind, key)
+        if kind is None:
+            return None
+        self.attach(obj, kind)
+        return self._objects[id(obj)]
+
     def detach(self, obj: Any) -> None:
         """Forget an object that is gone, with its events."""
         one = self._objects.pop(id(obj), None)
@@ -173,8 +188,11 @@ class ConditionEvents:
             self._save(events=True)
 
     def condition_changed(self, obj: Any, state: ConditionState) -> None:
-        """Follow a condition that is or is not so, or is no longer known."""
-        one = self._objects.get(id(obj))
+        """Follow a condition that is or is not so, or is no longer known.
+
+        An object that has not been attached is, when it says of which condition it is (`ridethrough_condition`).
+        """
+        one = self._objects.get(id(obj)) or self._attached(obj)
         if one is None:
             return
         known = state.quality is Quality.GOOD
@@ -359,17 +377,32 @@ class ConditionEvents:
             await self._to_save.wait()
             await self._context.clock.sleep(SAVING)
             self._to_save.clear()
-            await self._store()
+            if not await self._store():
+                await self._context.clock.sleep(SAVING_AGAIN)
+                self._to_save.set()
 
-    async def _store(self) -> None:
-        if self._save_events:
-            self._save_events = False
-            statuses = self._remembered | {number: self._reported[number].status for number in self._listed}
-            await self._context.facts.put(EVENTS, dump_statuses(statuses))
-        if self._save_recipients:
-            self._save_recipients = False
-            written = {number: encode_recipients(made.recipientList) for number, made in self._classes.items()}
-            await self._context.facts.put(RECIPIENTS, dump_recipients(self._config.recipients, written))
+    async def _store(self) -> bool:
+        """Remember what has changed; returns whether that went well."""
+        try:
+            if self._save_events:
+                self._save_events = False
+                await self._context.facts.put(EVENTS, self._dumped_events())
+            if self._save_recipients:
+                self._save_recipients = False
+                written = {number: encode_recipients(made.recipientList) for number, made in self._classes.items()}
+                await self._context.facts.put(RECIPIENTS, dump_recipients(self._config.recipients, written))
+        except Exception:
+            # A full disk is no reason to tell nobody of alarms.
+            if not self._forgetful:
+                _LOGGER.exception("BACnet events cannot be remembered over a restart; it is tried again")
+            self._forgetful = self._save_events = True
+            self._save_recipients |= GRANT in self._config.allow
+            return False
+        self._forgetful = False
+        return True
+
+    def _dumped_events(self) -> str:
+        return dump_statuses(self._remembered | {number: self._reported[number].status for number in self._listed})
 
 
 def _number(obj: Any) -> int:

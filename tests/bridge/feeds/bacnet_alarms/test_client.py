@@ -75,21 +75,6 @@ async def test_a_confirmed_notification_is_told_when_a_condition_begins_and_when
         assert over.message_text == "condition 1: Battery low: over"
 
 
-async def test_the_text_names_the_device_as_people_do(world: World) -> None:
-    ups = world.ups()
-    world.rename(ups, "Rack UPS")
-    async with an_operator() as operator, serving(world.context, operator.address) as bench:
-        obj = bench.add(ALARM)
-        obj._ridethrough_condition = ups.id, "battery_low"
-        type(obj).ridethrough_condition = property(lambda self: self._ridethrough_condition)
-        try:
-            bench.set(obj, active=True)
-            (begun,) = await operator.hears(1)
-        finally:
-            del type(obj).ridethrough_condition
-        assert begun.message_text == "Rack UPS: Battery low: begun"
-
-
 async def test_what_an_object_shows_of_its_events_can_be_read(world: World) -> None:
     async with an_operator() as operator, serving(world.context) as bench:
         obj = bench.add(ALARM)

@@ -1,5 +1,7 @@
 """Recipients: who they are, and what becomes of those that are unplugged, slow, or refuse."""
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime
 import logging
 import socket
@@ -11,20 +13,24 @@ from bac_py.services.who_is import IAmRequest
 from bac_py.types.enums import EventState, ObjectType, PropertyIdentifier, Segmentation, UnconfirmedServiceChoice
 from bac_py.types.primitives import ObjectIdentifier as TheirIdentifier
 from bacpypes3.basetypes import DaysOfWeek, EventTransitionBits
+from bacpypes3.local.binary import BinaryInputObject
 from bacpypes3.primitivedata import ObjectIdentifier, Time
 import pytest
 
 from ridethrough.feeds import FeedError
-from ridethrough.feeds.bacnet import event_recipients
+from ridethrough.feeds.bacnet import condition_events, event_recipients
 from ridethrough.feeds.bacnet.event_memory import EVENTS, RECIPIENTS
 from ridethrough.feeds.bacnet.event_recipients import MOST_OUTBOXES, MOST_WAITING, Recipients
 from ridethrough.feeds.bacnet.event_state import Transition
 from ridethrough.feeds.bacnet.recipient_list import configured, entry_of
+from ridethrough.feeds.base import Facts
+from ridethrough.store import StoreError
 from ridethrough.tasks import Backoff
 from tests.bridge.feeds.fuzz import STALL
 from tests.bridge.feeds.rig import World, free_port
 
 from .bench import ALARM, Bench, Operator, an_operator, serving, so, until, watching_work
+from .test_event_encoding import BEGUN as BEGUN_NOTIFICATION
 
 ALWAYS = b"\x82\x01\xfe\xb4\x00\x00\x00\x00\xb4\x17\x3b\x3b\x63"
 """All days, all day."""
@@ -32,6 +38,7 @@ GRANTED = frozenset({"settings"})
 CLASS = "notification-class,3"
 MONDAY_NOON = datetime(2026, 3, 2, 12)
 HOLDS = so(active=True)
+BEGUN = BEGUN_NOTIFICATION.encode()
 
 
 def entry(recipient: bytes, *, confirmed: bool = False, transitions: int = 0xE0) -> bytes:
@@ -207,11 +214,131 @@ async def test_five_hundred_conditions_at_once_stall_nothing_and_all_are_told(wo
             assert max(spans) < STALL, f"{max(spans) * 1000:.1f} ms"
 
 
-def test_outboxes_of_lists_written_again_and_again_are_forgotten(world: World) -> None:
-    recipients = Recipients(None, world.context.clock)
-    for port in range(1, MOST_OUTBOXES * 3):
-        recipients.tell(entry_of(configured([f"192.0.2.1:{port}"])[0]).recipient, b"")
-    assert len(recipients.outboxes) == MOST_OUTBOXES
+async def test_outboxes_of_lists_written_again_and_again_are_forgotten(world: World) -> None:
+    async with serving(world.context) as bench:
+        recipients = bench.events.recipients
+        told = [entry_of(configured([f"127.0.0.1:{port}"])[0]).recipient for port in range(1, MOST_OUTBOXES * 3)]
+        for one in told:
+            recipients.tell(one, BEGUN)
+            await asyncio.sleep(0)
+        assert [box.recipient for box in recipients.outboxes] == told[-MOST_OUTBOXES:]
+
+
+async def test_what_was_to_be_told_before_it_runs_is_told_then(world: World) -> None:
+    async with an_operator() as operator, serving(world.context) as bench:
+        recipients = Recipients(bench.application, world.context.clock)
+        recipients.tell(entry_of(configured([operator.address])[0]).recipient, BEGUN)
+        running = asyncio.create_task(recipients.run())
+        await operator.hears(1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_answer_that_never_comes_does_not_hold_up_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an answer nor the library's own timeout."""
+    async with serving(world.context, "127.0.0.1:1", timeout=0) as bench:
+        monkeypatch.setattr(bench.application, "request", lambda packet: asyncio.get_running_loop().create_future())
+        bench.application.device_object.numberOfApduRetries = 0
+        bench.set(bench.add(ALARM), active=True)
+        await until(lambda: bool(bench.events.recipients.outboxes))
+        (box,) = bench.events.recipients.outboxes
+        await until(lambda: box.problem is not None)
+
+
+async def test_an_object_that_is_gone_has_no_events(world: World) -> None:
+    async with an_operator() as operator, serving(world.context) as bench:
+        obj, other = bench.add(ALARM, 1), bench.add(ALARM)
+        for one in (obj, other):
+            bench.set(one, active=True)
+        bench.events.detach(obj)
+        bench.events.detach(obj)
+        bench.events.condition_changed(obj, HOLDS)
+        summary = (await operator.client.get_event_information(bench.address)).list_of_event_summaries
+        assert [one.object_identifier.instance_number for one in summary] == [2]
+
+
+@pytest.mark.parametrize(
+    ("key", "events"),
+    [("battery_low", 1), ("user_alarm.3", 1), ("no_such_condition", 0)],
+    ids=["plain", "template", "unknown"],
+)
+async def test_an_object_that_says_its_condition_attaches_itself(world: World, key: str, events: int) -> None:
+    ups = world.ups()
+    world.rename(ups, "Rack UPS")
+    async with an_operator() as operator, serving(world.context, operator.address) as bench:
+        obj = Telling(
+            objectIdentifier=("binaryInput", 1),
+            objectName="ups-1.battery_low",
+            presentValue="active",
+            eventState="normal",
+            statusFlags=[0, 0, 0, 0],
+            outOfService=False,
+            polarity="normal",
+        )
+        obj._place = ups.id, key
+        bench.application.add_object(obj)
+        bench.events.condition_changed(obj, HOLDS)
+        told = await operator.hears(events)
+        assert [one.message_text for one in told] == [SAID[key]] * events
+
+
+class Telling(BinaryInputObject):  # type: ignore[misc]  # the library has no types
+    """An object as the feed has them."""
+
+    _place: Any = None
+
+    @property
+    def ridethrough_condition(self) -> Any:
+        """Give the device and the condition."""
+        return self._place
+
+
+SAID = {
+    "battery_low": "Rack UPS: Battery low: begun",
+    "user_alarm.3": "Rack UPS: User alarm 3: begun",
+    "no_such_condition": "",
+}
+
+
+async def test_nothing_but_the_memory_suffers_from_a_full_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(condition_events, "SAVING", 0.01)
+    monkeypatch.setattr(condition_events, "SAVING_AGAIN", 0.01)
+    async with an_operator() as operator:
+        facts = FullDisk(world.context.facts)
+        async with serving(replace(world.context, facts=facts), operator.address, allow=GRANTED) as bench:
+            bench.set(bench.add(ALARM), active=True)
+            await until(lambda: facts.refused > 2)
+            await operator.hears(1)
+            facts.full = False
+            await until(lambda: facts.kept == {EVENTS, RECIPIENTS})
+    assert sum("cannot be remembered" in record.message for record in caplog.records) == 1
+
+
+class FullDisk:
+    """Facts that cannot be written at the moment."""
+
+    def __init__(self, facts: Facts) -> None:
+        """Begin with a full disk."""
+        self._facts = facts
+        self.full = True
+        self.refused = 0
+        self.kept: set[str] = set()
+
+    async def get(self, key: str) -> str | None:
+        """Read one."""
+        return await self._facts.get(key)
+
+    async def put(self, key: str, value: str) -> None:
+        """Write one, if there is room."""
+        if self.full:
+            self.refused += 1
+            raise StoreError("the disk is full")
+        await self._facts.put(key, value)
+        self.kept.add(key)
 
 
 @pytest.mark.parametrize(
