@@ -139,13 +139,15 @@ def moment_of(date: Sequence[int], time: Sequence[int]) -> datetime | None:
 
     The day of the week is spare: clients that do not fill it in are understood.
     """
-    year, month, day, _ = date
-    if year == UNSPECIFIED:
-        return None
-    hour, minute, second, hundredth = time
     try:
-        return datetime(year + 1900, month, day, hour, minute, second, hundredth * HUNDREDTH)
-    except ValueError:
+        year, month, day, _ = date
+        hour, minute, second, hundredth = time
+        return (
+            None
+            if year == UNSPECIFIED
+            else datetime(year + 1900, month, day, hour, minute, second, hundredth * HUNDREDTH)
+        )
+    except ValueError, TypeError:
         return None
 
 

@@ -12,7 +12,7 @@ from bacpypes3.constructeddata import ArrayOf
 from bacpypes3.errors import ExecutionError, PropertyError
 from bacpypes3.local.object import Object as LocalObject
 from bacpypes3.object import NotificationClassObject
-from bacpypes3.primitivedata import PropertyIdentifier, Unsigned
+from bacpypes3.primitivedata import PropertyIdentifier, TagClass, Unsigned
 
 from ridethrough.catalogue import Severity
 
@@ -103,6 +103,24 @@ class NotificationClass(LocalObject, NotificationClassObject):
             check(destination)
         self.recipientList = value
         self._written()
+
+    async def write(self, name: str, content: Any, index: int | None = None) -> None:
+        """Take what a request brings (the library's Any), where it has not been decoded yet.
+
+        Raises PropertyError and ExecutionError.
+        """
+        if name != "recipientList" or self._written is None:
+            raise PropertyError("writeAccessDenied")
+        try:
+            value = content.cast_out(DESTINATIONS)
+        except Exception as error:  # the library raises whatever comes of wrong bytes
+            raise PropertyError("invalidDataType") from error
+        brought = list(content.tagList)
+        around = 2 if brought and brought[0].tag_class == TagClass.opening else 0
+        # The library stops quietly at the first entry that it cannot read.
+        if len(list(value.encode())) + around != len(brought):
+            raise PropertyError("invalidDataType")
+        await self.write_property(name, value, index)
 
 
 def make_class(row: ClassRow, recipients: Iterable[Any]) -> NotificationClass:

@@ -108,6 +108,8 @@ async def serving(
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+        for transaction in application.asap.clientTransactions:
+            transaction.stop_timer()
         application.close()
 
 

@@ -13,8 +13,11 @@ from bac_py.services.who_is import IAmRequest
 from bac_py.types.enums import EventState, ObjectType, PropertyIdentifier, Segmentation, UnconfirmedServiceChoice
 from bac_py.types.primitives import ObjectIdentifier as TheirIdentifier
 from bacpypes3.basetypes import DaysOfWeek, EventTransitionBits
+from bacpypes3.constructeddata import Any as LibraryAny
+from bacpypes3.errors import PropertyError
 from bacpypes3.local.binary import BinaryInputObject
-from bacpypes3.primitivedata import ObjectIdentifier, Time
+from bacpypes3.pdu import PDUData
+from bacpypes3.primitivedata import ObjectIdentifier, TagList, Time
 import pytest
 
 from ridethrough.feeds import FeedError
@@ -111,6 +114,23 @@ async def test_a_list_that_nobody_could_be_told_by_is_refused(world: World, cont
         with pytest.raises(BACnetError, match=code):
             await write(operator, bench, content)
         assert not bench.application.get_object_id(ObjectIdentifier(CLASS)).recipientList
+
+
+async def test_a_list_that_has_not_been_decoded_is_taken_too(world: World) -> None:
+    """As the feed's own WriteProperty brings it."""
+    async with serving(world.context, allow=GRANTED) as bench:
+        made = bench.application.get_object_id(ObjectIdentifier(CLASS))
+        tags = TagList.decode(PDUData(entry(b"\x0c\x02\x00\x00\x4d")))
+        await made.write("recipientList", LibraryAny(tags))
+        assert [one.recipient.device for one in made.entries] == [77]
+        for name, content, index, code in (
+            ("priority", LibraryAny(tags), None, "writeAccessDenied"),
+            ("recipientList", LibraryAny(TagList.decode(PDUData(ALWAYS))), None, "invalidDataType"),
+            ("recipientList", LibraryAny(tags), 1, "propertyIsNotAnArray"),
+        ):
+            with pytest.raises(PropertyError) as raised:
+                await made.write(name, content, index)
+            assert raised.value.errorCode == code
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -215,7 +235,7 @@ async def test_five_hundred_conditions_at_once_stall_nothing_and_all_are_told(wo
 
 
 async def test_outboxes_of_lists_written_again_and_again_are_forgotten(world: World) -> None:
-    async with serving(world.context) as bench:
+    async with serving(world.context, timeout=5000) as bench:
         recipients = bench.events.recipients
         told = [entry_of(configured([f"127.0.0.1:{port}"])[0]).recipient for port in range(1, MOST_OUTBOXES * 3)]
         for one in told:
