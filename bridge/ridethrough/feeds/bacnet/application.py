@@ -24,12 +24,14 @@ from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElemen
 from ridethrough.config.feeds import BacnetConfig
 from ridethrough.feeds.base import FeedContext, Traffic
 
+from .alarm_services import AlarmServices
 from .device import Device, NetworkPort
 from .network import Datagrams, Link, Paths
 from .objects import Lean
 from .orders import Writable, WriteServices
 from .properties import ReadServices
 from .subscriptions import Subscriptions, SubscriptionServices
+from .time_sync import TimeSynchronization
 from .transactions import Transactions
 
 ANSWERS = frozenset({"do_IAmRequest", "do_IHaveRequest"})
@@ -48,7 +50,8 @@ class NetworkElement(NetworkServiceElement):
 
 
 class BacnetApplication(
-    # The services of alarms (acknowledging, event information, alarm summary) and of time synchronisation go here.
+    AlarmServices,
+    TimeSynchronization,
     ReadServices,
     WriteServices,
     SubscriptionServices,
@@ -81,6 +84,7 @@ class BacnetApplication(
         self.subscriptions = Subscriptions(
             context.clock, device.objectIdentifier, self.asap.sap_indication, self.request
         )
+        self.clock = context.clock
         self.add_object(device)
         self.add_object(NetworkPort(config, datagrams.address.addrPort))
 

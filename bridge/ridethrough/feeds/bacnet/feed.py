@@ -9,10 +9,10 @@ from ridethrough.feeds.admission import Callers
 from ridethrough.feeds.base import Feed, FeedContext, Traffic
 
 from .application import BacnetApplication
+from .condition_events import ConditionEvents
 from .device import Device, instance_of
 from .inventory import Inventory
 from .network import Datagrams, ForeignLink, link_of
-from .objects import NoEvents
 
 
 class BacnetFeed(Feed):
@@ -33,8 +33,10 @@ class BacnetFeed(Feed):
             await datagrams.open()
             link = link_of(config, datagrams, context.clock)
             application = BacnetApplication(config, context, self.traffic, self._device(), link, datagrams)
-            inventory = Inventory(context, application, NoEvents())
+            events = application.condition_events = ConditionEvents(application, config, context)
+            inventory = Inventory(context, application, events)
             try:
+                await events.restore()
                 await inventory.load()
                 ready(f"{config.listen}:{datagrams.address.addrPort}")
                 application.i_am()
@@ -44,6 +46,7 @@ class BacnetFeed(Feed):
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(datagrams.run())
                     tasks.create_task(inventory.run())
+                    tasks.create_task(events.run())
                     tasks.create_task(application.subscriptions.run())
                     tasks.create_task(link.run())
             finally:
