@@ -1,0 +1,188 @@
+"""The SNMP agent as a feed: its port, its trees, and who is told by traps."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from ridethrough.config.feeds import SnmpConfig
+from ridethrough.feeds.admission import Admission, Callers
+from ridethrough.feeds.base import Feed, FeedContext, Traffic
+from ridethrough.maps.objects import Mib, load_mibs
+from ridethrough.site import Change, CommandError
+
+from .access import Communities
+from .ber import Oid
+from .counters import Counters
+from .dispatcher import Dispatcher
+from .engine_identity import EngineIdentity, load_identity
+from .instances import Encoded
+from .notifications import Notifications
+from .system import system
+from .transport import Transport
+from .tree import Tree
+from .usm import Engine, users
+from .writing import Address, Writing
+
+SERVED = ("rfc1628", "extension", "modules", "bacs")
+"""The MIBs that are served, of those that the maps know."""
+SHOWN = frozenset({"ups", "transfer_switch", "battery_system"})
+"""Kinds of devices that can be shown."""
+_COUNT = 30.0
+"""Seconds between two looks at who has not asked for long."""
+
+
+def served() -> tuple[Mib, ...]:
+    """Give the MIBs that are served."""
+    return tuple(mib for mib in load_mibs() if mib.name in SERVED)
+
+
+class SnmpFeed(Feed):
+    """The SNMP agent (manual M:1857)."""
+
+    name: ClassVar[str] = "snmp"
+
+    def __init__(
+        self, config: SnmpConfig, context: FeedContext, traffic: Traffic, mibs: tuple[Mib, ...] | None = None
+    ) -> None:
+        """Serve these MIBs, or those of `SERVED`."""
+        super().__init__(context, traffic)
+        self._config = config
+        self._mibs = served() if mibs is None else mibs
+        self._started = context.clock.monotonic()
+        self._trees: dict[str, Tree] = {}
+        self._first: str | None = None
+        self._moved = asyncio.Event()
+        self._notifications: Notifications | None = None
+        self._transport: Transport | None = None
+        self._common: Mapping[Oid, Encoded] = {}
+        self.counters = Counters()
+
+    async def serve(self, ready: Callable[[str], None]) -> None:
+        """Serve until cancelled. Raises FeedError when the port cannot be opened."""
+        config, context = self._config, self.context
+        identity = await load_identity(context)
+        # Each password is hashed a million times over: not on the loop's time.
+        known = await asyncio.to_thread(users, config.users, identity.engine_id)
+        self._started = context.clock.monotonic()
+        self._common = {**system(config, context, identity, self.uptime), **self.counters.instances()}
+        engine = Engine(identity, known, self.counters, self.uptime)
+        callers = Callers(context.clock, self.traffic)
+        writing = Writing(context.orders, context.site.catalogue, config.allow, self._send)
+        dispatcher = Dispatcher(
+            Communities(config.communities, self.counters),
+            engine,
+            self.counters,
+            self.traffic,
+            Admission(config.clients),
+            callers,
+            self._tree,
+            writing.begin,
+        )
+        writing.dispatcher = dispatcher
+        forget = context.site.observe(self._observe)
+        try:
+            self._choose()
+            for key in {self._first, *(one.device for one in config.communities)} - {None}:
+                tree = self._tree(key)
+                if tree is not None:
+                    await tree.complete()
+            transport = self._transport = Transport(config.listen, config.port, dispatcher.received)
+            try:
+                ready(transport.address)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._notify(identity))
+                    tasks.create_task(self._count(callers))
+            finally:
+                self._transport = None
+                transport.close()
+                await writing.stop()
+        finally:
+            forget()
+            for tree in self._trees.values():
+                tree.close()
+            self._trees.clear()
+
+    async def test(self) -> str:
+        """Send a test to everybody who is told by traps."""
+        if self._notifications is None:
+            raise CommandError("offline", "There is no device yet that the SNMP agent could tell of.")
+        return await self._notifications.test()
+
+    def uptime(self) -> float:
+        """Seconds since the agent was started."""
+        return self.context.clock.monotonic() - self._started
+
+    def _send(self, data: bytes, address: Address) -> None:
+        if self._transport is not None:
+            self._transport.send(data, address)
+
+    # The devices
+
+    def _tree(self, key: str | None) -> Tree | None:
+        """Return the tree of a device, that of the agent's own for None; None for a device that is none."""
+        key = (self._first or "") if key is None else key
+        tree = self._trees.get(key)
+        if tree is None and (not key or key in self._configured or self._shown(key)):
+            tree = self._trees[key] = Tree(self.context, key, self._mibs, self._common, self.uptime)
+        return tree
+
+    @property
+    def _configured(self) -> frozenset[str]:
+        named = {self._config.device, *(one.device for one in self._config.communities)}
+        return frozenset(key for key in named if key is not None)
+
+    def _shown(self, key: str) -> bool:
+        device = self.context.directory.find(key)
+        return device is not None and device.kind in SHOWN and device.parent == self.context.bridge.id
+
+    def _choose(self) -> None:
+        """Choose the device that is shown to whoever does not say which: the first UPS, as they stand in the file."""
+        chosen = self._config.device
+        if chosen is None:
+            devices = self.context.site.devices.values()
+            chosen = next((one.key for one in devices if one.kind == "ups" and self._shown(one.key)), None)
+        if chosen != self._first:
+            self._first = chosen
+            self._moved.set()
+
+    def _observe(self, change: Change) -> None:
+        if change.devices:
+            self._choose()
+            for key in [key for key in self._trees if key and key not in self._configured and not self._shown(key)]:
+                self._trees.pop(key).close()
+        for tree in self._trees.values():
+            tree.follow(change)
+        if self._notifications is not None:
+            self._notifications.follow(change)
+
+    async def _notify(self, identity: EngineIdentity) -> None:
+        """Run the notifications of the agent's own device, whichever that is."""
+        while True:
+            self._moved.clear()
+            tree = None if self._first is None else self._tree(self._first)
+            if tree is None:
+                await self._moved.wait()
+                continue
+            self._notifications = Notifications(
+                self._config, self.context, identity, tree.subject, tree.alarms, lambda: int(self.uptime() * 100)
+            )
+            telling = asyncio.create_task(self._notifications.run())
+            moving = asyncio.create_task(self._moved.wait())
+            try:
+                await asyncio.wait((telling, moving), return_when=asyncio.FIRST_COMPLETED)
+                if telling.done():
+                    telling.result()
+                    await self._moved.wait()
+            finally:
+                self._notifications = None
+                for task in (telling, moving):
+                    task.cancel()
+                await asyncio.gather(telling, moving, return_exceptions=True)
+
+    async def _count(self, callers: Callers) -> None:
+        while True:
+            await self.context.clock.sleep(_COUNT)
+            callers.count()
+
+
+__all__ = ["SERVED", "SHOWN", "SnmpFeed", "served"]
