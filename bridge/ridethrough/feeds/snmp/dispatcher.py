@@ -123,7 +123,7 @@ class Dispatcher:
             return self.refuse(question, Status.AUTHORIZATION_ERROR, 0)
         if pdu.kind == Kind.SET or not question.tree.ready:
             return None
-        found = question.tree.answers.answer(pdu, question.most, v1=question.v1)
+        found = question.tree.reading.answer(pdu, question.most, v1=question.v1)
         self._counters.add(READ, len(pdu.variables))
         return b"" if found is None else found
 

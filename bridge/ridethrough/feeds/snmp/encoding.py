@@ -15,12 +15,14 @@ type Held = Mapping[str, bool | None]
 
 LONGEST_TEXT = 63
 """Bytes of a text: the size of nearly every DisplayString of RFC 1628."""
-_LONGEST: Mapping[str, int] = {"upsIdentManufacturer": 31, "upsTestResultsDetail": 255}
+_LONGEST: Mapping[str, int] = {
+    "upsIdentManufacturer": 31,
+    "upsTestResultsDetail": 255,
+    **dict.fromkeys(("sysDescr", "sysContact", "sysName", "sysLocation"), 255),
+}
 _TAGS: Mapping[str, Tag] = {
     "upsInputLineBads": Tag.COUNTER,
     "upsInputAuxBads": Tag.COUNTER,
-    "upsAlarmsPresent": Tag.GAUGE,
-    "bacsAlarmsPresent": Tag.GAUGE,
 }
 """Numbers that are no INTEGER."""
 _OTHERWISE = ("other", "unknown")
@@ -34,8 +36,9 @@ def number(amount: int, tag: Tag = Tag.INTEGER) -> bytes:
     return integer(max(low, min(high, amount)), tag)
 
 
-def text(words: str, longest: int = LONGEST_TEXT) -> bytes:
-    """Encode a text, cut between two characters where it is too long."""
+def text(words: str, of: str = "") -> bytes:
+    """Encode a text of an object, cut between two characters where it is too long for that."""
+    longest = _LONGEST.get(of, LONGEST_TEXT)
     return octets(words.encode()[:longest].decode(errors="ignore").encode())
 
 
@@ -56,7 +59,7 @@ def encoded(row: ObjectRow, value: Value | None, held: Held, up: float, now: dat
         return None
     match row.syntax:
         case "text":
-            return text(str(value), _LONGEST.get(row.name, LONGEST_TEXT))
+            return text(str(value), row.name)
         case "stamp":
             return _stamp(value, up, now)
         case "oid":

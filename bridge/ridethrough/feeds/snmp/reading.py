@@ -1,7 +1,5 @@
 """What a request that only reads is answered with (RFC 1157 §4.1, RFC 3416 §4.2). Pure but for the index."""
 
-from collections.abc import Callable
-
 from .ber import Oid, Tag, integer, name
 from .instances import Instances
 from .pdu import Kind, Pdu, Status, in_v1, joined, response, room, variable
@@ -14,7 +12,7 @@ _NO_INSTANCE = bytes((Tag.NO_INSTANCE, 0))
 class Reading:
     """Answers GET, GETNEXT and GETBULK from an index."""
 
-    def __init__(self, instances: Instances, objects: Callable[[], frozenset[Oid]]) -> None:
+    def __init__(self, instances: Instances, objects: frozenset[Oid]) -> None:
         """`objects` are the names of which there may be instances."""
         self._instances = instances
         self._objects = objects
@@ -100,8 +98,7 @@ class Reading:
         return found
 
     def _known(self, oid: Oid) -> bool:
-        objects = self._objects()
-        return any(oid[:length] in objects for length in range(len(oid), 1, -1))
+        return any(oid[:length] in self._objects for length in range(len(oid), 1, -1))
 
 
 def _wants(pdu: Pdu) -> bool:

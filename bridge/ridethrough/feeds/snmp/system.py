@@ -17,7 +17,6 @@ SERVICES = 72
 """An application on an end-to-end host: layers 4 and 7."""
 LARGEST_MESSAGE = 65507
 """Bytes that fit into a datagram of IPv4."""
-_LONGEST = 255
 
 
 def system(
@@ -27,15 +26,15 @@ def system(
 
     def sys_name() -> bytes:
         bridge = context.site.devices.get(context.bridge.id, context.bridge)
-        return text(config.system_name or bridge.name, _LONGEST)
+        return text(config.system_name or bridge.name, "sysName")
 
     found: dict[str, Encoded] = {
-        "1.3.6.1.2.1.1.1.0": text(f"Ridethrough {context.version}, UPS and battery management", _LONGEST),
+        "1.3.6.1.2.1.1.1.0": text(f"Ridethrough {context.version}, UPS and battery management", "sysDescr"),
         "1.3.6.1.2.1.1.2.0": name(OBJECT_ID),
         "1.3.6.1.2.1.1.3.0": lambda: ticks(uptime()),
-        "1.3.6.1.2.1.1.4.0": text(config.contact, _LONGEST),
+        "1.3.6.1.2.1.1.4.0": text(config.contact, "sysContact"),
         "1.3.6.1.2.1.1.5.0": sys_name,
-        "1.3.6.1.2.1.1.6.0": text(config.location, _LONGEST),
+        "1.3.6.1.2.1.1.6.0": text(config.location, "sysLocation"),
         "1.3.6.1.2.1.1.7.0": integer(SERVICES),
         # snmpEnableAuthenTraps: disabled.
         "1.3.6.1.2.1.11.30.0": integer(2),
