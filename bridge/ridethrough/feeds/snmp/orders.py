@@ -146,19 +146,23 @@ class Orders:
             wanted[one.name] = value
             places[one.name] = index
         settings = {oid: value for oid, value in wanted.items() if oid not in self.locks}
-        begun = [way for way in self.ways if way.trigger in settings and self._fits(way, settings)]
+        begun = [way for way in self.ways if way.trigger in settings and self._meant(way, settings)]
         if not begun:
             # What only ever begins something, and now begins nothing, is not to be taken for done.
             for oid in settings:
                 if all(way.trigger == oid for way in self.using(oid)):
                     return Refused(Status.INCONSISTENT_VALUE, places[oid])
             return Accepted(None, settings)
-        covered = {id(way): len({oid for oid, _ in way.writes} & settings.keys()) for way in begun}
-        way = max(begun, key=lambda way: (covered[id(way)], way.firmness))
-        if covered[id(way)] < len(settings):
-            missed = next(oid for oid in settings if oid not in dict(way.writes))
-            return Refused(Status.INCONSISTENT_VALUE, places[missed])
-        against = permitted(way)
+
+        def likelihood(way: Way) -> tuple[int, bool, bool, int]:
+            covered = len({oid for oid, _ in way.writes} & settings.keys())
+            return covered, way.writes[-1][1].argument is None, permitted(way) is None, way.firmness
+
+        way = max(begun, key=likelihood)
+        missed = settings.keys() - {oid for oid, _ in way.writes}
+        if missed:
+            return Refused(Status.INCONSISTENT_VALUE, min(places[oid] for oid in missed))
+        against = permitted(way) or (None if self._fits(way, settings) else Status.WRONG_VALUE)
         if against is not None:
             return Refused(against, places[way.trigger])
         return Accepted(Given(way, self._arguments(way, settings)), settings)
@@ -191,6 +195,19 @@ class Orders:
             return value if value == lock.value else Status.INCONSISTENT_VALUE
         assert uses is not None
         return value if any(template.matches(value) for _, template in uses) else Status.WRONG_VALUE
+
+    def _meant(self, way: Way, settings: Mapping[Oid, Setting]) -> bool:
+        """Whether everything that is certain about a way is so, and it leaves out nothing that somebody has set."""
+        for oid, template in way.writes:
+            if template.argument is None and not template.matches(self._value(oid, settings) or 0):
+                return False
+        named = {oid for oid, _ in way.writes}
+        for other in self.ways:
+            if other.trigger == way.trigger and way.writes[-1][1].argument is not None:
+                for oid, template in other.writes:
+                    if oid not in named and template.argument is None and oid in {*settings, *self._settings}:
+                        return False
+        return True
 
     def _fits(self, way: Way, settings: Mapping[Oid, Setting]) -> bool:
         for oid, template in way.writes:

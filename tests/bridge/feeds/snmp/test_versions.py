@@ -134,7 +134,7 @@ async def test_a_context_shows_another_device(world: World) -> None:
     async with serving(world) as agent:
         assert (await agent.get(BY_V3, f"{UPS}.2.4.0")).endswith("INTEGER: 100")
         assert (await agent.get([*BY_V3, "-n", "ups-2"], f"{UPS}.2.4.0")).endswith("INTEGER: 55")
-        assert "Unknown" in await agent.get([*BY_V3, "-n", "ups-3"], f"{UPS}.2.4.0")
+        assert "context" in await agent.get([*BY_V3, "-n", "ups-3"], f"{UPS}.2.4.0")
         await engine_counts(agent)
 
 

@@ -1,0 +1,100 @@
+"""100,000 packets that nobody should send, while a good client asks."""
+
+import asyncio
+import socket
+
+import pytest
+
+from ridethrough.sim.snmp_message import Message, Pdu, Tag, Value, Version
+from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations, watching_stalls
+from tests.bridge.feeds.rig import World
+
+from .agents import SYS_NAME, UPS, WRITE, Agent, config, oid, question, serving, user, wide_table
+
+pytestmark = pytest.mark.slow
+
+_LEAK = 3_000_000
+"""Bytes that may be held afterwards: caches with bounds fill up."""
+BY_COMMUNITY = [
+    question(Pdu.GET, SYS_NAME, f"{UPS}.2.4.0").encode(),
+    question(Pdu.GET_NEXT, f"{UPS}.2", version=Version.V1).encode(),
+    question(Pdu.GET_BULK, f"{UPS}.2", "1.3.6.1.2.1.11", numbers=(1, 20)).encode(),
+    Message(
+        Version.V2C, WRITE.encode(), Pdu.SET, 9, variables=((oid(f"{UPS}.9.8.0"), Value(Tag.INTEGER, 3)),)
+    ).encode(),
+]
+
+
+async def recorded(agent: Agent) -> list[bytes]:
+    """Have a v3 client ask by way of us, and keep its packets."""
+    kept: list[bytes] = []
+    loop = asyncio.get_running_loop()
+    front, back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with front, back:
+        for one in (front, back):
+            one.setblocking(False)
+        front.bind(("127.0.0.1", 0))
+        back.connect(("127.0.0.1", agent.port))
+
+        async def relay() -> None:
+            while True:
+                data, client = await loop.sock_recvfrom(front, 65535)
+                kept.append(data)
+                await loop.sock_sendall(back, data)
+                await loop.sock_sendto(front, await loop.sock_recv(back, 65535), client)
+
+        relaying = asyncio.create_task(relay())
+        port, agent.port = agent.port, front.getsockname()[1]
+        from .agents import credentials
+
+        for one in (user(), user("sha", "aes")):
+            await agent.walk(credentials(one), f"{UPS}.2", "snmpbulkwalk")
+        agent.port = port
+        relaying.cancel()
+        await asyncio.gather(relaying, return_exceptions=True)
+    return kept
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("version", ["v2c", "v3"])
+async def test_mutated_packets_harm_nobody(world: World, version: str) -> None:
+    ups = world.ups(commands=("beeper.mute",))
+    async with serving(world, config(users=(user(), user("sha", "aes"))), mibs=(wide_table(),)) as agent:
+        seeds = BY_COMMUNITY if version == "v2c" else await recorded(agent)
+        assert len(seeds) > 3
+        good = question(Pdu.GET, f"{UPS}.2.4.0").encode()
+        # What goes to us lands in a buffer of the system; what does not fit is lost, so it is sent in portions.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            attacker.setblocking(False)
+            attacker.connect(("127.0.0.1", agent.port))
+
+            async def attack(count: int, seed: int) -> None:
+                for number, packet in enumerate(mutations(seeds, count, seed)):
+                    try:
+                        attacker.send(packet)
+                    except OSError:
+                        pass
+                    if number % 20 == 19:
+                        await asyncio.sleep(0)
+
+            await attack(PACKETS // 10, 1)
+            memory = Memory()
+            before = agent.feed.counters["snmpInPkts"]
+            async with watching_stalls() as stalls:
+                attacking = asyncio.create_task(attack(PACKETS, 2))
+                answered = asked = 0
+                while not attacking.done():
+                    asked += 1
+                    answered += await agent.ask(good, 1.0) is not None
+                await attacking
+            assert agent.feed.counters["snmpInPkts"] - before > PACKETS * 0.9
+            grown = memory.grown()
+        assert asked > 20
+        assert answered == asked
+        # The machine may be busy with others: single stalls are theirs, the rest would be ours.
+        assert stalls.beyond(STALL) <= max(2, len(stalls.spans) // 1000), (stalls.worst, len(stalls.spans))
+        assert grown < _LEAK
+        answer = await agent.say(Message.decode(good))
+        assert answer.variables[0][1].content == 100
+        assert {command for _, command, _ in world.given} <= {"beeper.mute"}
+        assert world.site.devices[ups.id] == ups
