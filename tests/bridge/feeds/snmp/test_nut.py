@@ -95,7 +95,7 @@ class Nut:
         told: dict[str, str] = {}
         try:
             async with asyncio.timeout(30):
-                while (told := await self.variables()).get("ups.status") != status:
+                while set((told := await self.variables()).get("ups.status", "").split()) != set(status.split()):
                     await asyncio.sleep(0.1)
         except TimeoutError:
             logs = "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
@@ -136,13 +136,10 @@ async def test_upsc_shows_the_ups_on_mains_on_battery_and_low(world: World, tmp_
             "output.voltage": "229",
             "output.current": "3.90",
             "ups.load": "30",
-            "ups.realpower": "870",
-            "driver.version.data": "ietf MIB 1.57",
+            "output.realpower": "870",
         }
-        shown = {key: value.removesuffix(".0") for key, value in told.items() if key in wanted}
-        del wanted["driver.version.data"], shown["driver.version.data"]
         for key, value in wanted.items():
-            assert float(shown[key]) == float(value) if value[0].isdigit() else shown[key] == value, (key, shown)
+            assert float(told[key]) == float(value) if value[0].isdigit() else told[key] == value, (key, told)
         world.post(ups, {"ups.mode": "battery", "battery.charge": 80.0}, {"on_battery": True})
         told = await one.until("OB")
         assert float(told["battery.charge"]) == 80

@@ -103,7 +103,7 @@ async def test_the_table_of_alarms_is_kept(world: World) -> None:
     table = f"{UPS}.6.2.1"
     async with serving(world) as agent:
         world.post(ups, conditions={"on_battery": True})
-        world.post(sensor, {"sensor.value": 50.0}, {"threshold_high": True})
+        world.post(sensor, {"sensor.value": 50.0}, {"value_high": True})
         walked = await agent.walk(V2C, f"{UPS}.6")
         ids = [value for name, value in walked.items() if name.startswith(f"{table}.2.")]
         assert ids == ["OID: .1.3.6.1.2.1.33.1.6.3.2", "OID: .1.3.6.1.2.1.33.1.6.3.134"]
