@@ -1,4 +1,4 @@
-"""The SNMP agent as a feed: its port, its trees, and who is told by traps."""
+"""The SNMP agent as a feed: its port, what it shows to whom, and who is told by traps."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,13 +19,14 @@ from .instances import Encoded
 from .notifications import Notifications
 from .system import system
 from .transport import Transport
-from .tree import Tree
 from .usm import Engine, users
+from .view import View
 from .writing import Address, Writing
 
 SERVED = ("rfc1628", "extension", "modules", "bacs")
 """The MIBs that are served, of those that the maps know."""
-SHOWN = frozenset({"ups", "transfer_switch", "battery_system"})
+BATTERIES = "battery_system"
+SHOWN = frozenset({"ups", "transfer_switch", BATTERIES})
 """Kinds of devices that can be shown."""
 _COUNT = 30.0
 """Seconds between two looks at who has not asked for long."""
@@ -49,7 +50,8 @@ class SnmpFeed(Feed):
         self._config = config
         self._mibs = served() if mibs is None else mibs
         self._started = context.clock.monotonic()
-        self._trees: dict[str, Tree] = {}
+        self._views: dict[str | None, View] = {}
+        """By the key of the device; None for whoever does not say which."""
         self._first: str | None = None
         self._moved = asyncio.Event()
         self._notifications: Notifications | None = None
@@ -75,17 +77,16 @@ class SnmpFeed(Feed):
             self.traffic,
             Admission(config.clients),
             callers,
-            self._tree,
+            self._view,
             writing.begin,
         )
         writing.dispatcher = dispatcher
         forget = context.site.observe(self._observe)
         try:
-            self._choose()
-            for key in {self._first, *(one.device for one in config.communities)} - {None}:
-                tree = self._tree(key)
-                if tree is not None:
-                    await tree.complete()
+            for key in {None, *self._configured}:
+                view = self._view(key)
+                assert view is not None
+                await view.complete()
             transport = self._transport = Transport(config.listen, config.port, dispatcher.received)
             try:
                 ready(transport.address)
@@ -98,9 +99,9 @@ class SnmpFeed(Feed):
                 await writing.stop()
         finally:
             forget()
-            for tree in self._trees.values():
-                tree.close()
-            self._trees.clear()
+            for view in self._views.values():
+                view.close()
+            self._views.clear()
 
     async def test(self) -> str:
         """Send a test to everybody who is told by traps."""
@@ -118,40 +119,51 @@ class SnmpFeed(Feed):
 
     # The devices
 
-    def _tree(self, key: str | None) -> Tree | None:
-        """Return the tree of a device, that of the agent's own for None; None for a device that is none."""
-        key = (self._first or "") if key is None else key
-        tree = self._trees.get(key)
-        if tree is None and (not key or key in self._configured or self._shown(key)):
-            tree = self._trees[key] = Tree(self.context, key, self._mibs, self._common, self.uptime)
-        return tree
+    def _view(self, key: str | None) -> View | None:
+        """Return what is shown of a device, of the agent's own for None; None for a device that is none."""
+        view = self._views.get(key)
+        if view is None and (key is None or key in self._configured or self._shown(key)):
+            view = self._views[key] = View(self.context, self._mibs, self._common, self.uptime)
+            self._choose()
+        return view
 
     @property
     def _configured(self) -> frozenset[str]:
-        named = {self._config.device, *(one.device for one in self._config.communities)}
-        return frozenset(key for key in named if key is not None)
+        return frozenset(one.device for one in self._config.communities if one.device is not None)
 
     def _shown(self, key: str) -> bool:
         device = self.context.directory.find(key)
         return device is not None and device.kind in SHOWN and device.parent == self.context.bridge.id
 
     def _choose(self) -> None:
-        """Choose the device that is shown to whoever does not say which: the first UPS, as they stand in the file."""
-        chosen = self._config.device
-        if chosen is None:
-            devices = self.context.site.devices.values()
-            chosen = next((one.key for one in devices if one.kind == "ups" and self._shown(one.key)), None)
-        if chosen != self._first:
-            self._first = chosen
+        """Choose what is shown: to whoever does not say which, the first of each kind, as they stand in the file."""
+        devices = self.context.site.devices.values()
+        first = {
+            kind: next((one.key for one in devices if one.kind == kind and self._shown(one.key)), None)
+            for kind in ("ups", BATTERIES)
+        }
+        if self._config.device is not None:
+            first[self._as(self._config.device)] = self._config.device
+        for key, view in list(self._views.items()):
+            if key is not None and key not in self._configured and not self._shown(key):
+                self._views.pop(key).close()
+                continue
+            for kind, otherwise in first.items():
+                view.show(kind, otherwise if key is None else key if self._as(key) == kind else None)
+        if first["ups"] != self._first:
+            self._first = first["ups"]
             self._moved.set()
 
+    def _as(self, key: str) -> str:
+        """Tell by which MIBs a device is shown: a transfer switch by those of a UPS."""
+        device = self.context.directory.find(key)
+        return BATTERIES if device is not None and device.kind == BATTERIES else "ups"
+
     def _observe(self, change: Change) -> None:
+        for view in self._views.values():
+            view.follow(change)
         if change.devices:
             self._choose()
-            for key in [key for key in self._trees if key and key not in self._configured and not self._shown(key)]:
-                self._trees.pop(key).close()
-        for tree in self._trees.values():
-            tree.follow(change)
         if self._notifications is not None:
             self._notifications.follow(change)
 
@@ -159,13 +171,15 @@ class SnmpFeed(Feed):
         """Run the notifications of the agent's own device, whichever that is."""
         while True:
             self._moved.clear()
-            tree = None if self._first is None else self._tree(self._first)
+            view = self._view(None)
+            tree = None if view is None else view.own
             if tree is None:
                 await self._moved.wait()
                 continue
             self._notifications = Notifications(
                 self._config, self.context, identity, tree.subject, tree.alarms, lambda: int(self.uptime() * 100)
             )
+            tree.told = getattr(self._notifications, "alarm_changed", None)
             telling = asyncio.create_task(self._notifications.run())
             moving = asyncio.create_task(self._moved.wait())
             try:
@@ -174,7 +188,7 @@ class SnmpFeed(Feed):
                     telling.result()
                     await self._moved.wait()
             finally:
-                self._notifications = None
+                self._notifications = tree.told = None
                 for task in (telling, moving):
                     task.cancel()
                 await asyncio.gather(telling, moving, return_exceptions=True)

@@ -9,7 +9,7 @@ from ridethrough.maps.objects import ObjectRow
 from ridethrough.site import Reading
 
 from .ber import Oid, integer, name
-from .encoding import encoded, number, text
+from .encoding import encoded, flags, number, text
 from .lines import Lines, Side
 from .orders import NO_TEST, Orders
 from .tables import Member
@@ -50,7 +50,7 @@ class Cell:
         if row.key is not None:
             for key in (row.key, *_INSTEAD.get(row.key, ())):
                 yield Need(self.part, key)
-        for key in row.conditions:
+        for key in (*row.conditions, *bits_of(row)):
             yield Need(self.part, key, condition=True)
         if row.key in _TIMERS:
             for key in _COUNTING:
@@ -61,6 +61,11 @@ class Cell:
         """The point of its own line."""
         assert self.row.line_key is not None
         return Need(self.part, self.row.line_key.replace("{line}", f"L{self.line}"))
+
+
+def bits_of(row: ObjectRow) -> Mapping[str, int]:
+    """Give the conditions that the bits of a status word stand for."""
+    return {bit.condition: bit.mask for bit in getattr(row, "bits", ())}
 
 
 class Values:
@@ -86,10 +91,9 @@ class Values:
     def member(self, one: Member) -> bytes | None:
         """Return what a row of a table says in one column, None for nothing."""
         row = one.row
-        if row.key is None and not row.conditions:
+        if row.name.endswith("Index"):
             # The index of a table, where it can be read.
-            there = self._subject.part(one.part) is not None and row.name.endswith(("Index", "Id"))
-            return number(one.number) if there else None
+            return None if self._subject.part(one.part) is None else number(one.number)
         return self._encoded(row, one.part, None if row.key is None else self._reading(one.part, row.key))
 
     def cell(self, cell: Cell) -> bytes | None:
@@ -148,11 +152,15 @@ class Values:
 
     def _encoded(self, row: ObjectRow, part: Part | None, reading: Reading | None) -> bytes | None:
         held: dict[str, bool | None] = {}
-        for key in row.conditions:
+        masks = bits_of(row)
+        for key in (*row.conditions, *masks):
             need = Need(part, key, condition=True)
             if self._subject.state(need) is not None:
                 held[key] = self._subject.holds(need)
         value = reading.value if reading is not None and reading.good else None
+        if masks:
+            word = flags(held, masks)
+            return None if word is None else number(word)
         if value is None and not held:
             return None
         return encoded(row, value, held, self._uptime(), self._context.clock.utc())
@@ -200,4 +208,4 @@ class Values:
         return number(-1)
 
 
-__all__ = ["Cell", "Values"]
+__all__ = ["Cell", "Values", "bits_of"]

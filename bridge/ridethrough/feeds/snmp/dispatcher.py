@@ -1,4 +1,4 @@
-"""From a datagram to its answer: opens messages of all versions, and has them answered from the trees."""
+"""From a datagram to its answer: opens messages of all versions, and has them answered from what each may see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ from .counters import (
 from .pdu import READING, Kind, Pdu, Status, read_pdu
 from .reading import refusal
 from .system import LARGEST_MESSAGE
-from .tree import Tree
 from .usm import Asked, Engine
+from .view import View
 
 V1, V2C, V3 = 0, 1, 3
 
@@ -57,7 +57,7 @@ class Question:
     """Bytes that the answer's PDU may have."""
     wrap: Callable[[bytes], bytes]
     """Makes a message of it."""
-    tree: Tree
+    view: View
     permitted: bool = True
     """Whether the proof of who asks is as good as is wanted."""
 
@@ -78,17 +78,17 @@ class Dispatcher:
         traffic: Traffic,
         admission: Admission,
         callers: Callers,
-        tree: Callable[[str | None], Tree | None],
+        view: Callable[[str | None], View | None],
         later: Callable[[Question, tuple[str, int]], None],
     ) -> None:
-        """`tree` finds the tree of a device, that of the agent for None; `later` answers by itself."""
+        """`view` finds what is shown of a device, of the agent's for None; `later` answers by itself."""
         self._communities = communities
         self._engine = engine
         self._counters = counters
         self._traffic = traffic
         self._admission = admission
         self._callers = callers
-        self._tree = tree
+        self._view = view
         self._later = later
 
     def received(self, data: bytes, address: tuple[str, int]) -> bytes | None:
@@ -121,9 +121,9 @@ class Dispatcher:
         pdu = question.pdu
         if not question.permitted:
             return self.refuse(question, Status.AUTHORIZATION_ERROR, 0)
-        if pdu.kind == Kind.SET or not question.tree.ready:
+        if pdu.kind == Kind.SET or not question.view.ready:
             return None
-        found = question.tree.reading.answer(pdu, question.most, v1=question.v1)
+        found = question.view.reading.answer(pdu, question.most, v1=question.v1)
         self._counters.add(READ, len(pdu.variables))
         return b"" if found is None else found
 
@@ -173,15 +173,15 @@ class Dispatcher:
         message.done()
         if not self._wanted(pdu, version):
             return None
-        tree = self._tree(asker.device)
-        if tree is None:
+        view = self._view(asker.device)
+        if view is None:
             return None
         head = integer(version) + octets(name)
 
         def wrap(content: bytes) -> bytes:
             return element(Tag.SEQUENCE, head + content)
 
-        return Question(pdu, asker, version, LARGEST_MESSAGE - len(head) - 4, wrap, tree)
+        return Question(pdu, asker, version, LARGEST_MESSAGE - len(head) - 4, wrap, view)
 
     def _asked(self, asked: Asked, host: str) -> Question | bytes | None:
         if not self._wanted(asked.pdu, V3):
@@ -191,12 +191,12 @@ class Dispatcher:
             device = asked.context.decode() or None
         except UnicodeDecodeError:
             device = ""
-        tree = self._tree(device)
-        if tree is None:
+        view = self._view(device)
+        if view is None:
             return self._engine.report(asked, NO_CONTEXT)
         user = asked.user
         asker = Asker(f"SNMP {user.name} {host}", user.write, device)
-        return Question(asked.pdu, asker, V3, asked.most, asked.wrap, tree, permitted=asked.level == user.level)
+        return Question(asked.pdu, asker, V3, asked.most, asked.wrap, view, permitted=asked.level == user.level)
 
     def _wanted(self, pdu: Pdu, version: int) -> bool:
         """Whether it is something that an agent answers."""

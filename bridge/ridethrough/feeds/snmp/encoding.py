@@ -98,6 +98,17 @@ def enumerated(row: ObjectRow, value: Value | None, held: Held) -> int | None:
     return said if said is not None else _otherwise(row, value)
 
 
+def flags(held: Held, masks: Mapping[str, int]) -> int | None:
+    """Put a status word together of the conditions that its bits stand for; None while none of them is known."""
+    if not any(held.get(key) is not None for key in masks):
+        return None
+    word = 0
+    for key, mask in masks.items():
+        word |= mask & 0xFFFFFFFF if held.get(key) else 0
+    # The highest of 32 bits is the sign of an INTEGER.
+    return word - (word >> 31 << 32)
+
+
 def _meant(row: ObjectRow) -> frozenset[int]:
     """Numbers that the agent may say although readers take them for unknown: those a condition is about."""
     return frozenset(one for numbers in row.conditions.values() for one in numbers)
@@ -157,4 +168,4 @@ def _stamp(value: Value, up: float, now: datetime) -> bytes | None:
     return ticks(up - ago) if 0 <= ago < up else ticks(0.0)
 
 
-__all__ = ["LONGEST_TEXT", "Held", "encoded", "enumerated", "number", "text", "ticks"]
+__all__ = ["LONGEST_TEXT", "Held", "encoded", "enumerated", "flags", "number", "text", "ticks"]

@@ -43,6 +43,13 @@ class Instances:
             place = bisect_left(self.names, oid)
             del self.names[place], self._rows[place]
 
+    def drop_below(self, oid: Oid) -> None:
+        """Have nothing below this name any more."""
+        begin, end = bisect_left(self.names, oid), bisect_left(self.names, (*oid[:-1], oid[-1] + 1))
+        for gone in self.names[begin:end]:
+            del self._encoded[gone]
+        del self.names[begin:end], self._rows[begin:end]
+
     def get(self, oid: Oid) -> bytes | None:
         """Return the variable of this instance, None if there is none."""
         place = bisect_left(self.names, oid)

@@ -66,8 +66,9 @@ class Tables:
             kind, column = row.child.kind, Column(row, oid_of(row.oid))
             self._columns.setdefault(kind, []).append(column)
             wanted = self._wanted.setdefault(kind, {})
+            bits = [bit.condition for bit in getattr(row, "bits", ())]
             names = [] if row.key is None else wordings(kind, row.key, catalogue) or (row.key,)
-            for key in [(one, False) for one in names] + [(one, True) for one in row.conditions]:
+            for key in [(one, False) for one in names] + [(one, True) for one in (*row.conditions, *bits)]:
                 wanted.setdefault(key, []).append(column)
         self._parts: dict[DeviceId, Part] = {}
         for device in context.site.devices.values():

@@ -1,7 +1,7 @@
-"""What the agent shows of one device: the objects of its MIBs as instances, kept up to date with the site."""
+"""The objects of one device's MIBs as instances, kept up to date with the site."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 import time
 
 from ridethrough.feeds.base import FeedContext
@@ -13,44 +13,40 @@ from .alarm_table import AlarmChange, AlarmEntry, AlarmTable
 from .ber import Oid, Tag, name
 from .cells import Cell, Values
 from .encoding import number, ticks
-from .instances import Encoded, Instances
+from .instances import Instances
 from .lines import MOST, Lines, Side, part_of, sides
 from .orders import Orders, oid_of, ways
-from .reading import Reading
 from .tables import Member, Tables
 
 AT_ONCE = 64
 """Objects that are looked at as soon as the site changes; more of them wait for their turn."""
 TURN = 0.002
 """Seconds of the loop's time that are spent on those in one go."""
-_ALARM_ID, _ALARM_TIME = 2, 3
+ALARM_ID, ALARM_TIME = 2, 3
 """Columns of a table of alarms (RFC 1628 §3.6)."""
 
 
 class Tree:
-    """The instances of one device."""
+    """What there is of one device among the instances that somebody sees."""
 
     def __init__(
         self,
         context: FeedContext,
         key: str,
         mibs: Iterable[Mib],
-        common: Mapping[Oid, Encoded],
+        instances: Instances,
         uptime: Callable[[], float],
     ) -> None:
-        """Show the device of this key; `common` is what every tree has beside it."""
+        """Show the device of this key among `instances`, and nobody else what lies below the bases of its MIBs."""
         self._context = context
         self._uptime = uptime
         self._mibs = tuple(mibs)
         self.subject = Subject(context.directory, key)
-        self.instances = Instances()
-        for oid, value in common.items():
-            self.instances.put(oid, value)
+        self._instances = instances
         rows = [row for mib in self._mibs for row in mib.rows]
-        self.reading = Reading(self.instances, _objects(rows, self._mibs, common))
         self._lines = Lines(self.subject)
         self._sides = sides(rows)
-        counts = {mib.alarm_count for mib in self._mibs}
+        counts = {mib.alarm_count for mib in self._listed}
         self._cells = {cell.oid: cell for cell in self._fixed(rows) if f"{cell.row.oid}.0" not in counts}
         self.orders = Orders(
             ways(load_orders(), self._mibs, context.site.catalogue),
@@ -65,6 +61,8 @@ class Tree:
         self._working: asyncio.Handle | None = None
         self._complete = asyncio.Event()
         self._shown: dict[int, AlarmEntry] = {}
+        self.told: Callable[[AlarmChange], None] | None = None
+        """Who else hears of alarms that come and go."""
         self.alarms = AlarmTable(context, self.subject, self._alarm_changed)
         for entry in self.alarms.entries.values():
             self._show_alarm(entry)
@@ -72,6 +70,11 @@ class Tree:
         for side in self._sides.values():
             self._lines.look(side)
         self._queue((*self._cells.values(), *self._tables.members()))
+
+    @property
+    def _listed(self) -> list[Mib]:
+        """The MIBs with a table of alarms that is kept here."""
+        return [mib for mib in self._mibs if kind_of(mib) == "ups" and mib.alarms is not None]
 
     @property
     def ready(self) -> bool:
@@ -83,9 +86,12 @@ class Tree:
         await self._complete.wait()
 
     def close(self) -> None:
-        """Do nothing any more."""
+        """Do nothing any more, and show nothing."""
         if self._working is not None:
             self._working.cancel()
+        self._complete.set()
+        for mib in self._mibs:
+            self._instances.drop_below(oid_of(mib.base))
 
     def follow(self, change: Change) -> None:
         """Take note of a change of the site. Its cost is in proportion to what has changed of this device."""
@@ -97,7 +103,7 @@ class Tree:
                 found += self._beside(touched)
         changed, gone = self._tables.follow(change)
         for oid in gone:
-            self.instances.drop(oid)
+            self._instances.drop(oid)
         found += changed
         if any(device is None or device.key == self.subject.key for device in change.devices.values()):
             if self.subject.device is None:
@@ -151,9 +157,9 @@ class Tree:
         """Have the instance say what is known now."""
         value = self._values.member(one) if isinstance(one, Member) else self._values.cell(one)
         if value is None:
-            self.instances.drop(one.oid)
+            self._instances.drop(one.oid)
         else:
-            self.instances.put(one.oid, value)
+            self._instances.put(one.oid, value)
 
     def _more_lines(self, side: Side) -> None:
         self._queue(self._beside(side))
@@ -173,38 +179,38 @@ class Tree:
             self._show_alarm(change.entry)
         elif self._shown.pop(change.entry.index, None) is not None:
             for table in self._tables_of(change.entry):
-                for column in (_ALARM_ID, _ALARM_TIME):
-                    self.instances.drop((*table, column, change.entry.index))
+                for column in (ALARM_ID, ALARM_TIME):
+                    self._instances.drop((*table, column, change.entry.index))
         self._count_alarms()
+        if self.told is not None:
+            self.told(change)
 
     def _show_alarm(self, entry: AlarmEntry) -> None:
         self._shown[entry.index] = entry
         then = self._uptime() - (self._context.clock.monotonic() - entry.at)
         for table in self._tables_of(entry):
-            self.instances.put((*table, _ALARM_ID, entry.index), name(oid_of(entry.oid)))
-            self.instances.put((*table, _ALARM_TIME, entry.index), ticks(then))
+            self._instances.put((*table, ALARM_ID, entry.index), name(oid_of(entry.oid)))
+            self._instances.put((*table, ALARM_TIME, entry.index), ticks(then))
 
     def _tables_of(self, entry: AlarmEntry) -> list[Oid]:
         return [oid_of(mib.alarms)[:-1] for mib in self._mibs if mib.alarms is not None and under(entry.oid, mib.base)]
 
     def _count_alarms(self) -> None:
         """Say how many alarms there are: that is known even of a device that cannot be reached."""
-        for mib in self._mibs:
+        for mib in self._listed:
             if mib.alarm_count is None:
                 continue
             oid = oid_of(mib.alarm_count)
             if self.subject.device is None:
-                self.instances.drop(oid)
+                self._instances.drop(oid)
             else:
                 present = sum(under(entry.oid, mib.base) for entry in self._shown.values())
-                self.instances.put(oid, number(present, Tag.GAUGE))
+                self._instances.put(oid, number(present, Tag.GAUGE))
 
 
-def _objects(rows: Iterable[ObjectRow], mibs: Iterable[Mib], common: Iterable[Oid]) -> frozenset[Oid]:
-    """Give the names of all objects, without instances."""
-    tables = [oid_of(mib.alarms)[:-1] for mib in mibs if mib.alarms is not None]
-    alarms = {(*table, column) for table in tables for column in (_ALARM_ID, _ALARM_TIME)}
-    return frozenset(oid_of(row.oid) for row in rows) | alarms | {oid[:-1] for oid in common}
+def kind_of(mib: Mib) -> str:
+    """Name the kind of the device that a MIB is about."""
+    return str(getattr(mib, "kind", "ups"))
 
 
-__all__ = ["AT_ONCE", "TURN", "Tree"]
+__all__ = ["ALARM_ID", "ALARM_TIME", "AT_ONCE", "TURN", "Tree", "kind_of"]

@@ -13,6 +13,7 @@ from ridethrough.site import CommandError
 from .dispatcher import Dispatcher, Question
 from .orders import Accepted, Given, Refused, Way
 from .pdu import Kind, Status, response
+from .tree import Tree
 
 PATIENCE = 1.5
 """Seconds that an answer waits for a command to end. Clients ask again soon, and take silence for a refusal; a command
@@ -71,7 +72,7 @@ class Writing:
     async def _answer(self, question: Question, address: Address) -> None:
         dispatcher = self.dispatcher
         assert dispatcher is not None
-        await question.tree.complete()
+        await question.view.complete()
         if question.pdu.kind != Kind.SET:
             self._close(question, dispatcher.answer(question) or b"", address)
             return
@@ -85,10 +86,21 @@ class Writing:
             if answer is not None:
                 self._close(question, answer, address)
             return
+        tree = question.view.own
+        weighed = Refused(Status.NO_CREATION, 1) if tree is None else self._weigh(question, tree)
+        if isinstance(weighed, Refused):
+            self._close(question, dispatcher.refuse(question, weighed.status, weighed.index), address)
+            return
         if len(self._known) >= MOST:
             self._known.popitem(last=False)
         self._known[same] = now, None
-        answer = await self._set(question)
+        assert tree is not None
+        refused = await self._carry_out(question, tree, weighed)
+        pdu = question.pdu
+        if refused is None:
+            answer = response(pdu.request_id, (pdu.raw,))
+        else:
+            answer = dispatcher.refuse(question, refused, len(pdu.variables))
         if same in self._known:
             self._known[same] = now, answer
         self._close(question, answer, address)
@@ -99,33 +111,26 @@ class Writing:
         if message is not None:
             self._send(message, address)
 
-    async def _set(self, question: Question) -> bytes:
-        dispatcher, pdu, tree = self.dispatcher, question.pdu, question.tree
-        assert dispatcher is not None
-        weighed = tree.orders.weigh(
-            pdu.variables, tree.instances.__contains__, lambda way: self._against(question, way)
+    def _weigh(self, question: Question, tree: Tree) -> Accepted | Refused:
+        return tree.orders.weigh(
+            question.pdu.variables,
+            question.view.instances.__contains__,
+            lambda way: self._against(question, tree, way),
         )
-        if isinstance(weighed, Refused):
-            return dispatcher.refuse(question, weighed.status, weighed.index)
-        refused = await self._carry_out(question, weighed)
-        if refused is not None:
-            return dispatcher.refuse(question, refused, len(pdu.variables))
-        return response(pdu.request_id, (pdu.raw,))
 
-    async def _carry_out(self, question: Question, accepted: Accepted) -> Status | None:
-        tree = question.tree
+    async def _carry_out(self, question: Question, tree: Tree, accepted: Accepted) -> Status | None:
         tree.orders.take(question.pdu.variables, accepted)
         tree.refresh(one.name for one in question.pdu.variables)
         if accepted.given is None:
             return None
-        giving = asyncio.ensure_future(self._give(question, accepted.given))
+        giving = asyncio.ensure_future(self._give(question, tree, accepted.given))
         # A command that is under way is not given up when nobody waits for it any more.
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(giving), PATIENCE)
         return None
 
-    async def _give(self, question: Question, given: Given) -> Status | None:
-        device = question.tree.subject.part(given.way.part)
+    async def _give(self, question: Question, tree: Tree, given: Given) -> Status | None:
+        device = tree.subject.part(given.way.part)
         if device is None:
             return Status.RESOURCE_UNAVAILABLE
         try:
@@ -134,11 +139,11 @@ class Writing:
             return _REFUSED.get(error.code, Status.COMMIT_FAILED)
         return None
 
-    def _against(self, question: Question, way: Way) -> Status | None:
+    def _against(self, question: Question, tree: Tree, way: Way) -> Status | None:
         """Say what speaks against a command; None for nothing."""
         if not question.asker.write or way.group not in self._allow:
             return Status.NO_ACCESS
-        device = question.tree.subject.part(way.part)
+        device = tree.subject.part(way.part)
         return None if device is not None and way.command in device.commands else Status.NOT_WRITABLE
 
 

@@ -3,14 +3,29 @@
 import asyncio
 from contextlib import suppress
 import socket
+import time
 
 import pytest
 
+from ridethrough.feeds.snmp.counters import IN_PACKETS
 from ridethrough.sim.snmp_message import Message, Pdu, Tag, Value, Version
-from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations, watching_stalls
+from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations
 from tests.bridge.feeds.rig import World
 
-from .agents import SYS_NAME, UPS, WRITE, Agent, config, credentials, oid, question, serving, user, wide_table
+from .agents import (
+    SYS_NAME,
+    UPS,
+    WRITE,
+    Agent,
+    config,
+    credentials,
+    oid,
+    question,
+    serving,
+    user,
+    watching_work,
+    wide_table,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +69,21 @@ async def recorded(agent: Agent) -> list[bytes]:
     return kept
 
 
+def attack(agent: Agent, seeds: list[bytes], count: int, seed: int) -> None:
+    """Send mutations, never many more than have been read: what the system drops tries nothing."""
+    counters = agent.feed.counters
+    before = counters[IN_PACKETS]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+        attacker.connect(("127.0.0.1", agent.port))
+        for number, packet in enumerate(mutations(seeds, count, seed)):
+            with suppress(OSError):
+                attacker.send(packet)
+            patience = 1000
+            while number - (counters[IN_PACKETS] - before) > 200 and patience:
+                patience -= 1
+                time.sleep(0.0005)
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("version", ["v2c", "v3"])
 async def test_mutated_packets_harm_nobody(world: World, version: str) -> None:
@@ -62,34 +92,21 @@ async def test_mutated_packets_harm_nobody(world: World, version: str) -> None:
         seeds = BY_COMMUNITY if version == "v2c" else await recorded(agent)
         assert len(seeds) > 3
         good = question(Pdu.GET, f"{UPS}.2.4.0").encode()
-        # What goes to us lands in a buffer of the system; what does not fit is lost, so it is sent in portions.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
-            attacker.setblocking(False)
-            attacker.connect(("127.0.0.1", agent.port))
-
-            async def attack(count: int, seed: int) -> None:
-                for number, packet in enumerate(mutations(seeds, count, seed)):
-                    with suppress(OSError):
-                        attacker.send(packet)
-                    if number % 20 == 19:
-                        await asyncio.sleep(0)
-
-            await attack(PACKETS // 10, 1)
-            memory = Memory()
-            before = agent.feed.counters["snmpInPkts"]
-            async with watching_stalls() as stalls:
-                attacking = asyncio.create_task(attack(PACKETS, 2))
-                answered = asked = 0
-                while not attacking.done():
-                    asked += 1
-                    answered += await agent.ask(good, 1.0) is not None
-                await attacking
-            assert agent.feed.counters["snmpInPkts"] - before > PACKETS * 0.9
-            grown = memory.grown()
+        await asyncio.to_thread(attack, agent, seeds, PACKETS // 10, 1)
+        memory = Memory()
+        before = agent.feed.counters[IN_PACKETS]
+        async with watching_work() as spans:
+            attacking = asyncio.create_task(asyncio.to_thread(attack, agent, seeds, PACKETS, 2))
+            answered = asked = 0
+            while not attacking.done():
+                asked += 1
+                answered += await agent.ask(good, 2.0) is not None
+            await attacking
+        assert agent.feed.counters[IN_PACKETS] - before > PACKETS * 0.9
+        grown = memory.grown()
         assert asked > 20
         assert answered == asked
-        # The machine may be busy with others: single stalls are theirs, the rest would be ours.
-        assert stalls.beyond(STALL) <= max(2, len(stalls.spans) // 1000), (stalls.worst, len(stalls.spans))
+        assert max(spans) < STALL, (max(spans), len(spans))
         assert grown < _LEAK
         answer = await agent.say(Message.decode(good))
         assert answer.variables[0][1].content == 100
