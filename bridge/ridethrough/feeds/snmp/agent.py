@@ -176,11 +176,18 @@ class SnmpFeed(Feed):
             if tree is None:
                 await self._moved.wait()
                 continue
-            self._notifications = Notifications(
-                self._config, self.context, identity, tree.subject, tree.alarms, lambda: int(self.uptime() * 100)
+            notifications = self._notifications = Notifications(
+                self._config,
+                self.context,
+                identity,
+                tree.subject,
+                tree.alarms,
+                lambda: int(self.uptime() * 100),
+                traffic=self.traffic,
+                test=tree.last_test,
             )
-            tree.told = getattr(self._notifications, "alarm_changed", None)
-            telling = asyncio.create_task(self._notifications.run())
+            tree.told = notifications.alarm_changed
+            telling = asyncio.create_task(notifications.run())
             moving = asyncio.create_task(self._moved.wait())
             try:
                 await asyncio.wait((telling, moving), return_when=asyncio.FIRST_COMPLETED)

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from ridethrough.config.feeds import SnmpConfig
-from ridethrough.feeds.base import FeedContext
+from ridethrough.feeds.base import FeedContext, Traffic
 from ridethrough.feeds.directory import Subject
 from ridethrough.site import Change, CommandError
 
-from .alarm_table import AlarmTable
+from .alarm_table import AlarmChange, AlarmTable
 from .engine_identity import EngineIdentity
 
 
@@ -23,8 +23,11 @@ class Notifications:
         subject: Subject,
         alarms: AlarmTable,
         uptime: Callable[[], int],
+        *,
+        traffic: Traffic | None = None,
+        test: Callable[[], tuple[str, int]] = lambda: ("", 0),
     ) -> None:
-        """Tell nothing yet."""
+        """Tell nothing yet. `test` gives what upsTestId and upsTestSpinLock have."""
         self._config = config
 
     async def run(self) -> None:
@@ -33,6 +36,9 @@ class Notifications:
 
     def follow(self, change: Change) -> None:
         """Take note of a change of the site."""
+
+    def alarm_changed(self, change: AlarmChange) -> None:
+        """Take note of a row of the table of alarms that came or went."""
 
     async def test(self) -> str:
         """Send a test. Raises CommandError when there is nobody to send to."""

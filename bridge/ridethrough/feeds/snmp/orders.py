@@ -127,6 +127,12 @@ class Orders:
         """Return what holds until somebody sets an object."""
         return self._beforehand.get(oid)
 
+    def last_test(self) -> tuple[str, int]:
+        """Return which test was begun last, as a dotted name, and how often somebody has taken the lock of tests."""
+        found = next((value for oid, value in self._settings.items() if self._rows[oid].name == TEST_ID), NO_TEST)
+        assert isinstance(found, tuple)
+        return ".".join(map(str, found)), max((lock.value for lock in self.locks.values()), default=0)
+
     def using(self, oid: Oid) -> list[Way]:
         """Return the ways in which an object plays a part."""
         return [way for way, _ in self._by_object.get(oid, ())]

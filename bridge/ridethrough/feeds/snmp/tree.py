@@ -116,6 +116,10 @@ class Tree:
         for one in found:
             self._look(one)
 
+    def last_test(self) -> tuple[str, int]:
+        """Return what upsTestId and upsTestSpinLock have."""
+        return self.orders.last_test()
+
     def refresh(self, oids: Iterable[Oid]) -> None:
         """Look again at objects that somebody has set."""
         for oid in oids:

@@ -139,7 +139,11 @@ async def test_children_come_back_as_what_they_are(world: World) -> None:
     manager = world.part(ups, "io_box", "2")
     world.post(manager, {"input.1": True, "output.8": True})
     switch = world.part(ups, "transfer_switch", "1")
-    world.post(switch, {"input.source.preferred": "B", "transfer.auto": True}, {"on_source_a": True})
+    world.post(
+        switch,
+        {"input.source.preferred": "B", "transfer.auto": True, "output.voltage": 230.0},
+        {"on_source_a": True},
+    )
     for number, state in (("1", "normal"), ("2", "fault")):
         world.post(world.part(ups, "ups_module", number), {"module.status": state})
     async with serving(world) as agent:
