@@ -52,7 +52,8 @@ class SnmpFeed(Feed):
         self._started = context.clock.monotonic()
         self._views: dict[str | None, View] = {}
         """By the key of the device; None for whoever does not say which."""
-        self._first: str | None = None
+        self._first: dict[str, str | None] = {"ups": None, BATTERIES: None}
+        """What is shown to whoever does not say which device."""
         self._moved = asyncio.Event()
         self._notifications: Notifications | None = None
         self._transport: Transport | None = None
@@ -138,10 +139,11 @@ class SnmpFeed(Feed):
     def _choose(self) -> None:
         """Choose what is shown: to whoever does not say which, the first of each kind, as they stand in the file."""
         devices = self.context.site.devices.values()
-        first = {
-            kind: next((one.key for one in devices if one.kind == kind and self._shown(one.key)), None)
-            for kind in ("ups", BATTERIES)
-        }
+        first, before = self._first, self._first["ups"]
+        for kind in first:
+            found = next((one.key for one in devices if one.kind == kind and self._shown(one.key)), None)
+            # One that is no more may come back, with its alarms: until there is another one its place is kept.
+            first[kind] = found or first[kind]
         if self._config.device is not None:
             first[self._as(self._config.device)] = self._config.device
         for key, view in list(self._views.items()):
@@ -150,8 +152,7 @@ class SnmpFeed(Feed):
                 continue
             for kind, otherwise in first.items():
                 view.show(kind, otherwise if key is None else key if self._as(key) == kind else None)
-        if first["ups"] != self._first:
-            self._first = first["ups"]
+        if first["ups"] != before:
             self._moved.set()
 
     def _as(self, key: str) -> str:

@@ -25,7 +25,7 @@ async def fleet(world: World) -> None:
         world.post(
             module,
             {"module.voltage": voltage, "module.temperature": 22.5, "module.impedance": 4.21, "module.equalizing": 0.0},
-            {"voltage_high": number == "1"},
+            {"module.voltage_high": number == "1"},
         )
     string = world.part(system, "battery_string", "1")
     world.post(string, {"string.current": -1.25, "string.voltage": 27.2})
