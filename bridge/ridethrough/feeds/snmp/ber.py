@@ -34,7 +34,6 @@ class Tag(IntEnum):
 
 VALUES = frozenset({*Tag} - {Tag.SEQUENCE, Tag.NO_OBJECT, Tag.NO_INSTANCE, Tag.END})
 """What may stand in a request as a value."""
-UNSIGNED = frozenset({Tag.COUNTER, Tag.GAUGE, Tag.TICKS})
 
 
 class BerError(ValueError):
@@ -89,16 +88,6 @@ def read_integer(content: bytes, size: int = 4) -> int:
     if not 0 < len(content) <= size:
         raise BerError("a number of an impossible length")
     return int.from_bytes(content, signed=True)
-
-
-def read_unsigned(content: bytes, size: int = 4) -> int:
-    """Read the content of a number without a sign; the first of its bytes may be a zero. Raises BerError."""
-    if not 0 < len(content) <= size + 1:
-        raise BerError("a number of an impossible length")
-    number = int.from_bytes(content, signed=len(content) > size)
-    if not 0 <= number < 1 << (8 * size):
-        raise BerError("a number out of its range")
-    return number
 
 
 def read_name(content: bytes) -> Oid:
@@ -180,7 +169,6 @@ class Reader:
 
 __all__ = [
     "LONGEST_OID",
-    "UNSIGNED",
     "VALUES",
     "BerError",
     "Oid",
@@ -193,5 +181,4 @@ __all__ = [
     "overhead",
     "read_integer",
     "read_name",
-    "read_unsigned",
 ]
