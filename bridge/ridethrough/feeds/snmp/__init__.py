@@ -1,0 +1,18 @@
+"""The SNMP agent: the UPS-MIB of RFC 1628 and its extensions, by v1, v2c and v3 (manual M:1857 and M:11512).
+
+The way of a request: `transport` → `dispatcher` (with `access`, `usm`) → `reading` or `writing` → `instances`.
+The way of a value: the site → `tree` (with `lines`, `tables`, `encoding`) → `instances`.
+"""
+
+from ridethrough.config.feeds import SnmpConfig
+from ridethrough.feeds.base import Feed, FeedContext, Traffic
+
+from .agent import SnmpFeed
+
+
+def make(config: SnmpConfig, context: FeedContext, traffic: Traffic) -> Feed:
+    """Make the feed; nothing is opened yet."""
+    return SnmpFeed(config, context, traffic)
+
+
+__all__ = ["make"]

@@ -1,0 +1,1 @@
+"""The SNMP agent, asked by strangers."""
