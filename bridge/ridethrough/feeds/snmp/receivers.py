@@ -40,7 +40,7 @@ MOST = 1000
 """Notifications that wait for one receiver at most; the oldest give way."""
 PATIENCE = 600.0
 """Seconds after which a notification is no news any more."""
-CALM = 0.01
+CALM = 0.005
 """Seconds between two messages to one receiver: a burst must not overflow what its system keeps for it, and that nobody
 listens there is heard within that time in most networks."""
 ANSWER = (5.0, 10.0, 20.0, 40.0, 60.0)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from ridethrough.config.feeds import SnmpConfig, SnmpReceiver
+from ridethrough.config.feeds import SnmpConfig, SnmpReceiver, SnmpUser
 from ridethrough.feeds import Subject, Traffic
 from ridethrough.feeds.snmp.alarm_table import AlarmChange, AlarmTable
 from ridethrough.feeds.snmp.engine_identity import EngineIdentity, load_identity
@@ -27,11 +27,13 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(world: World, *receivers: SnmpReceiver, key: str = "ups-1") -> AsyncIterator[Telling]:
+async def telling(
+    world: World, *receivers: SnmpReceiver, key: str = "ups-1", users: tuple[SnmpUser, ...] = USERS
+) -> AsyncIterator[Telling]:
     """Tell these receivers of a UPS."""
     context = world.context
     identity = await load_identity(context)
-    config = SnmpConfig(users=USERS, receivers=receivers)
+    config = SnmpConfig(users=users, receivers=receivers)
     subject, traffic, changes = Subject(context.directory, key), Traffic(), list[AlarmChange]()
 
     def changed(change: AlarmChange) -> None:

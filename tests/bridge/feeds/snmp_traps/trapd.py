@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import os
 from pathlib import Path
 import signal
+import socket
 import subprocess
 from typing import Self
 
@@ -52,8 +53,6 @@ class Snmptrapd:
 
     def __init__(self, folder: Path, *, engines: Iterable[bytes] = (), port: int = 0, engine: str = "receiver") -> None:
         """Not running yet. It knows the community `public` and USERS."""
-        import socket  # noqa: PLC0415
-
         self.folder = folder
         self.port = port or free_port(socket.SOCK_DGRAM)
         self.engine = engine
@@ -84,8 +83,7 @@ class Snmptrapd:
                     *(str(self._program), "-f", "-n", "-On", "-Oe", "-Ot", "-Lf", str(self._log)),
                     *("-C", "-c", str(configuration), f"udp:127.0.0.1:{self.port}"),
                 ],
-                env=os.environ
-                | {"MIBS": "", "SNMPCONFPATH": str(persistent), "SNMP_PERSISTENT_DIR": str(persistent)},
+                env=os.environ | {"MIBS": "", "SNMPCONFPATH": str(persistent), "SNMP_PERSISTENT_DIR": str(persistent)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -125,7 +123,7 @@ class Snmptrapd:
                 while len(found := [line for line in self.lines if containing in line]) < count:
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise AssertionError(f"{len(found)} of {count} have come:\n{self.text}") from None
+            raise AssertionError(f"{len(found)} of {count} have come:\n{self.text[-2000:]}") from None
         return found
 
     def _configuration(self) -> list[str]:
