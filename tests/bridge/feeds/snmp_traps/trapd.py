@@ -75,23 +75,29 @@ class Snmptrapd:
         """Run, and wait until it listens."""
         configuration = self.folder / "snmptrapd.conf"
         configuration.write_text("".join(f"{line}\n" for line in self._configuration()))
-        persistent = self.folder / "persistent"
         said = self.folder / "said.log"
+        self._process = self._spawn(configuration, said)
+        async with asyncio.timeout(PATIENCE):
+            while not self._listens():
+                assert self._process.poll() is None, said.read_text() + self.text
+                await asyncio.sleep(0.02)
+
+    def _spawn(self, configuration: Path, said: Path) -> subprocess.Popen[bytes]:
+        persistent = str(self.folder / "persistent")
         with said.open("wb") as out:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [
                     *(str(self._program), "-f", "-n", "-On", "-Oe", "-Ot", "-Lf", str(self._log)),
                     *("-C", "-c", str(configuration), f"udp:127.0.0.1:{self.port}"),
                 ],
-                env=os.environ | {"MIBS": "", "SNMPCONFPATH": str(persistent), "SNMP_PERSISTENT_DIR": str(persistent)},
+                env=os.environ | {"MIBS": "", "SNMPCONFPATH": persistent, "SNMP_PERSISTENT_DIR": persistent},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
             )
-        async with asyncio.timeout(PATIENCE):
-            while f":{self.port:04X} " not in Path("/proc/net/udp").read_text():
-                assert self._process.poll() is None, said.read_text() + self.text
-                await asyncio.sleep(0.02)
+
+    def _listens(self) -> bool:
+        return f":{self.port:04X} " in Path("/proc/net/udp").read_text()
 
     async def stop(self) -> None:
         """End in order, so that it remembers what it has learned about engines."""
@@ -134,8 +140,8 @@ class Snmptrapd:
                 secrets += [NET_SNMP[user.auth], str(user.password)]
             if user.privacy != "none":
                 secrets += [NET_SNMP[user.privacy], str(user.privacy_password)]
-            for engine in ("", *(f"-e 0x{engine.hex()}" for engine in self._engines)):
-                users.append(" ".join(["createUser", engine, user.name, *secrets]))
+            engines = ("", *(f"-e 0x{engine.hex()}" for engine in self._engines))
+            users += [" ".join(["createUser", engine, user.name, *secrets]) for engine in engines]
             level = "priv" if user.privacy != "none" else "auth" if user.auth != "none" else "noauth"
             users.append(f"authUser log {user.name} {level}")
         return [
