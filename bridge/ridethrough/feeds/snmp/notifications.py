@@ -13,9 +13,10 @@ from ridethrough.maps.objects import ObjectRow, load_mibs, under
 from ridethrough.site import Change, CommandError
 
 from .alarm_table import UPS_MIB, AlarmChange, AlarmEntry, AlarmTable
+from .ber import Tag
 from .engine_identity import EngineIdentity
 from .receivers import CommunityVoice, Receiver, UserVoice
-from .trap_message import STANDARD, Notification, Tag, Variable
+from .trap_message import STANDARD, Binding, Notification
 
 REPEAT = 60.0
 """Seconds after which a UPS that is still on battery is told of again (RFC 1628 upsTrapOnBattery)."""
@@ -76,7 +77,10 @@ class Notifications:
         traffic: Traffic | None = None,
         test: Callable[[], tuple[str, int]] = lambda: (NO_TEST, 0),
     ) -> None:
-        """`uptime` is sysUpTime in hundredths of a second, `test` what upsTestId and upsTestSpinLock have."""
+        """`uptime` is the agent's in hundredths of a second, which goes on where sysUpTime begins anew.
+
+        `test` gives what upsTestId and upsTestSpinLock have.
+        """
         self._config = config
         self._context = context
         self._clock = context.clock
@@ -86,7 +90,6 @@ class Notifications:
         self._uptime = uptime
         self._test = test
         self._rows = {row.name: row for mib in load_mibs() if mib.base == f"{UPS_MIB}.1" for row in mib.rows}
-        self._began = self._clock.monotonic()
         traffic = Traffic() if traffic is None else traffic
         self.receivers = tuple(Receiver(one, self._voice(one), context.clock, traffic) for one in config.receivers)
         self._dependents = Dependents(
@@ -94,7 +97,7 @@ class Notifications:
         )
         self._running = False
         self._outage = asyncio.Event()
-        self._due = self._began
+        self._due = self._clock.monotonic()
         """When the next repetition is due; in the past where none is."""
         self._tested = self._testing() is True
 
@@ -187,8 +190,8 @@ class Notifications:
     def _tell_of_outage(self) -> None:
         self._due = self._clock.monotonic() + REPEAT
         names = ("upsEstimatedMinutesRemaining", "upsSecondsOnBattery", "upsConfigLowBattTime")
-        variables = tuple(variable for name in names if (variable := self._number(name)) is not None)
-        self._tell(Notification("upsTrapOnBattery", f"{_TRAPS}.1", self._uptime(), variables, persistent=True))
+        bindings = tuple(binding for name in names if (binding := self._number(name)) is not None)
+        self._tell(Notification("upsTrapOnBattery", f"{_TRAPS}.1", self._uptime(), bindings, persistent=True))
 
     async def _repeat(self) -> None:
         while True:
@@ -236,10 +239,10 @@ class Notifications:
                 ("upsTestElapsedTime", Tag.INTEGER, elapsed),
             )
         )
-        variables = tuple(
-            Variable(f"{self._rows[name].oid}.0", tag, value) for name, tag, value in wanted if value is not None
+        bindings = tuple(
+            Binding(f"{self._rows[name].oid}.0", tag, value) for name, tag, value in wanted if value is not None
         )
-        return Notification("upsTrapTestCompleted", f"{_TRAPS}.2", self._uptime(), variables)
+        return Notification("upsTrapTestCompleted", f"{_TRAPS}.2", self._uptime(), bindings)
 
     def _of_entry(self, entry: AlarmEntry, *, added: bool) -> Notification:
         family = next(family for family in FAMILIES if under(entry.oid, family.alarms))
@@ -248,8 +251,8 @@ class Notifications:
             f"{family.traps}.{family.added if added else family.removed}",
             self._uptime(),
             (
-                Variable(f"{family.entry}.1.{entry.index}", Tag.INTEGER, entry.index),
-                Variable(f"{family.entry}.2.{entry.index}", Tag.OID, entry.oid),
+                Binding(f"{family.entry}.1.{entry.index}", Tag.INTEGER, entry.index),
+                Binding(f"{family.entry}.2.{entry.index}", Tag.OID, entry.oid),
             ),
         )
 
@@ -260,7 +263,7 @@ class Notifications:
 
     # Values as the MIB has them
 
-    def _number(self, name: str) -> Variable | None:
+    def _number(self, name: str) -> Binding | None:
         """Give a number that is known, in the unit of its object."""
         row = self._rows[name]
         value = self._subject.value(_need(row))
@@ -268,7 +271,7 @@ class Notifications:
             value = self._seconds_on_battery()
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return Variable(f"{row.oid}.0", Tag.INTEGER, max(0, round(value / row.scale)))
+        return Binding(f"{row.oid}.0", Tag.INTEGER, max(0, round(value / row.scale)))
 
     def _seconds_on_battery(self) -> float | None:
         state = self._subject.state(_ON_BATTERY)
@@ -294,7 +297,7 @@ class Notifications:
         if receiver.version != "3":
             return CommunityVoice(receiver)
         user = next(user for user in self._config.users if user.name == receiver.user)
-        return UserVoice(user, self._identity, self._clock, lambda: int(self._clock.monotonic() - self._began))
+        return UserVoice(user, self._identity, self._clock, lambda: self._uptime() // 100)
 
     async def _is_altered(self) -> bool:
         """Whether the agent may show something else than when it last ran: what tells a cold start from a warm one."""

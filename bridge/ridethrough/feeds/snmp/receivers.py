@@ -19,20 +19,11 @@ from ridethrough.clock import Clock
 from ridethrough.config.feeds import SnmpReceiver, SnmpUser
 from ridethrough.feeds.base import Traffic
 
+from .ber import BerError, integer
 from .engine_identity import EngineIdentity
-from .trap_message import (
-    Answer,
-    MessageError,
-    Notification,
-    Pdu,
-    empty_pdu,
-    notification_pdu,
-    object_content,
-    read_v2c_answer,
-    v1_message,
-    v2c_message,
-)
-from .trap_security import EngineTime, Seal, UserKeys, question, scoped_pdu
+from .pdu import Kind, Pdu
+from .trap_message import Notification, notification_pdu, read_v2c_answer, v1_message, v2c_message
+from .trap_security import EngineTime, Seal, question, scoped_pdu
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -53,15 +44,16 @@ _HEARD = 16
 """Datagrams of a receiver that are kept until they are looked at."""
 _NUMBERS = 2**31 - 1
 
-_UNKNOWN_ENGINE = object_content("1.3.6.1.6.3.15.1.1.4.0")
-_NOT_IN_TIME = object_content("1.3.6.1.6.3.15.1.1.2.0")
+_STATS = (1, 3, 6, 1, 6, 3, 15, 1, 1)
+"""usmStats: what reports are about (RFC 3414 §3.2)."""
+_UNKNOWN_ENGINE, _NOT_IN_TIME = (*_STATS, 4, 0), (*_STATS, 2, 0)
 _REFUSALS = {
-    object_content("1.3.6.1.6.3.15.1.1.1.0"): "it does not take the level of security of this user",
-    object_content("1.3.6.1.6.3.15.1.1.3.0"): "it does not know this user",
-    object_content("1.3.6.1.6.3.15.1.1.5.0"): "it has another password or authentication for this user",
-    object_content("1.3.6.1.6.3.15.1.1.6.0"): "it has another privacy password or protocol for this user",
+    (*_STATS, 1, 0): "it does not take the level of security of this user",
+    (*_STATS, 3, 0): "it does not know this user",
+    (*_STATS, 5, 0): "it has another password or authentication for this user",
+    (*_STATS, 6, 0): "it has another privacy password or protocol for this user",
 }
-"""What a report says against us (RFC 3414 §3.2, usmStats)."""
+"""What a report says against us."""
 
 
 class DeliveryError(Exception):
@@ -157,15 +149,14 @@ class CommunityVoice:
         """Make a trap."""
         if self._receiver.version == "1":
             return v1_message(self._receiver.community, notification, own_address)
-        return v2c_message(self._receiver.community, notification_pdu(Pdu.TRAP, number, notification))
+        return v2c_message(self._receiver.community, notification_pdu(Kind.TRAP, number, notification))
 
     async def inform(self, line: Line, notification: Notification, number: int) -> None:
         """Send an inform and wait until it is confirmed. Raises DeliveryError when it will not be."""
-        line.send(v2c_message(self._receiver.community, notification_pdu(Pdu.INFORM, number, notification)))
+        line.send(v2c_message(self._receiver.community, notification_pdu(Kind.INFORM, number, notification)))
         while True:
-            with suppress(MessageError):
-                answer = read_v2c_answer(await line.hear())
-                if answer.kind is Pdu.RESPONSE and answer.request_id == number:
+            with suppress(BerError):
+                if _confirms(read_v2c_answer(await line.hear()), number):
                     return
 
 
@@ -178,7 +169,6 @@ class UserVoice:
         self._identity = identity
         self._clock = clock
         self._seconds = seconds
-        self._keys: UserKeys | None = None
         self._own: Seal | None = None
         self._theirs: Seal | None = None
         self._their_time = EngineTime(b"", 0, 0)
@@ -187,24 +177,22 @@ class UserVoice:
 
     async def prepare(self) -> None:
         """Work out the keys; that takes too long for the loop."""
-        if self._keys is None:
-            self._keys = await asyncio.to_thread(UserKeys, self._user)
-            self._own = Seal(self._keys, self._identity.engine_id)
+        self._own = await asyncio.to_thread(Seal, self._user, self._identity.engine_id)
 
     def trap(self, notification: Notification, number: int, own_address: bytes) -> bytes:
         """Make a trap."""
         assert self._own is not None
         engine = EngineTime(self._identity.engine_id, self._identity.boots, self._seconds())
-        scoped = scoped_pdu(self._identity.engine_id, notification_pdu(Pdu.TRAP, number, notification))
+        scoped = scoped_pdu(self._identity.engine_id, notification_pdu(Kind.TRAP, number, notification))
         return self._own.message(_number(), engine, scoped, reportable=False)
 
     async def inform(self, line: Line, notification: Notification, number: int) -> None:
         """Send an inform and wait until it is confirmed. Raises DeliveryError when it will not be."""
-        scoped = scoped_pdu(self._identity.engine_id, notification_pdu(Pdu.INFORM, number, notification))
+        scoped = scoped_pdu(self._identity.engine_id, notification_pdu(Kind.INFORM, number, notification))
         for _ in range(ROUNDS):
             message_id = _number()
             if self._theirs is None:
-                line.send(question(message_id, empty_pdu(Pdu.GET, message_id)))
+                line.send(question(message_id))
             else:
                 line.send(self._theirs.message(message_id, self._now(), scoped, reportable=True))
             if await self._settled(line, message_id, number):
@@ -213,28 +201,29 @@ class UserVoice:
 
     async def _settled(self, line: Line, message_id: int, number: int) -> bool:
         """Wait for an answer: whether the inform is confirmed; else something was learned and it is to be sent again."""
-        assert self._keys is not None
+        assert self._own is not None
         while True:
             data = await line.hear()
             try:
-                heard = (self._theirs or Seal(self._keys, b"")).open(data)
-            except MessageError:
+                # What an engine says of itself before it is known is not signed, so that any seal will do.
+                heard = (self._theirs or self._own).open(data)
+            except BerError:
                 continue
-            answer: Answer = heard.answer
-            trusted = heard.signed or not self._keys.signature
-            if answer.kind is Pdu.RESPONSE and trusted and answer.request_id == number:
+            trusted = heard.signed or not self._own.signs
+            if trusted and _confirms(heard.pdu, number):
                 return True
-            if answer.kind is not Pdu.REPORT or heard.message_id != message_id:
+            if heard.pdu.kind != Kind.REPORT or heard.message_id != message_id or not heard.pdu.variables:
                 continue
-            if answer.first == _UNKNOWN_ENGINE and heard.engine.engine_id:
-                self._theirs = Seal(self._keys, heard.engine.engine_id)
+            about = heard.pdu.variables[0].name
+            if about == _UNKNOWN_ENGINE and heard.engine.engine_id:
+                self._theirs = await asyncio.to_thread(Seal, self._user, heard.engine.engine_id)
                 self._learn(EngineTime(heard.engine.engine_id, 0, 0))
                 return False
-            if answer.first == _NOT_IN_TIME and trusted:
+            if about == _NOT_IN_TIME and trusted:
                 self._learn(heard.engine)
                 return False
-            if answer.first in _REFUSALS:
-                raise DeliveryError(_REFUSALS[answer.first])
+            if about in _REFUSALS:
+                raise DeliveryError(_REFUSALS[about])
 
     def _learn(self, engine: EngineTime) -> None:
         self._their_time = engine
@@ -245,6 +234,11 @@ class UserVoice:
         told = self._their_time
         gone = int(self._clock.monotonic() - self._learned) if told.boots or told.seconds else 0
         return EngineTime(told.engine_id, told.boots, told.seconds + gone)
+
+
+def _confirms(pdu: Pdu, number: int) -> bool:
+    """Whether this is the answer to the request of this number."""
+    return pdu.kind == Kind.RESPONSE and pdu.request_id == integer(number)
 
 
 def _number() -> int:

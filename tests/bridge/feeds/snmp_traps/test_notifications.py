@@ -10,7 +10,8 @@ import pytest
 
 from ridethrough.clock import ManualClock
 from ridethrough.config.feeds import SnmpReceiver
-from ridethrough.feeds.snmp.trap_message import Pdu, Reader, Tag
+from ridethrough.feeds.snmp.ber import Reader, Tag
+from ridethrough.feeds.snmp.pdu import Kind
 from tests.bridge.feeds.rig import World, a_world
 
 from .rig import Telling, telling
@@ -62,7 +63,7 @@ def _read(data: bytes) -> tuple[str, int, Trap]:
     message = Reader(data).enter(Tag.SEQUENCE)
     assert message.integer() == 1
     assert message.take(Tag.OCTETS) == b"public"
-    body = message.enter(Pdu.TRAP)
+    body = message.enter(Kind.TRAP)
     assert [body.integer() > 0, body.integer(), body.integer()] == [True, 0, 0]
     rows = body.enter(Tag.SEQUENCE)
     variables: list[tuple[str, int | str | bytes]] = []
@@ -293,6 +294,7 @@ async def test_a_repetition_that_waits_gives_way_to_the_next(tmp_path: Path) -> 
         async with telling(world, SnmpReceiver("127.0.0.1", port)):
             world.post(ups, conditions={"on_battery": True})
             for _ in range(5):
+                await asyncio.sleep(0.02)
                 await clock.advance(60)
             world.post(ups, conditions={"on_battery": False})
             back = Listener(clock, port)
@@ -300,8 +302,8 @@ async def test_a_repetition_that_waits_gives_way_to_the_next(tmp_path: Path) -> 
             found: list[str] = []
             async with asyncio.timeout(5):
                 while len(found) < 3:
-                    await asyncio.sleep(0.02)
-                    await clock.advance(10)
+                    await asyncio.sleep(0.05)
+                    await clock.advance(5)
                     found += await back.names(0)
             assert found == [COLD, ON_BATTERY, REMOVED]
             back.close()

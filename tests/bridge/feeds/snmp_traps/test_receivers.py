@@ -309,7 +309,8 @@ async def test_a_decoder_finds_nothing_malformed(world: World, tmp_path: Path) -
 
 
 @pytest.mark.peer
-async def test_a_test_says_what_became_of_it(world: World, tmp_path: Path) -> None:
+async def test_a_test_says_what_became_of_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "TEST_PATIENCE", 1.0)
     world.ups()
     async with Snmptrapd(tmp_path / "trapd") as trapd:
         nowhere = free_port(socket.SOCK_DGRAM)
