@@ -145,19 +145,19 @@ class Notifications:
             raise CommandError("offline", "SNMP does not serve at the moment.")
         said = f"Test of the notifications of {self._context.bridge.name}"
         notification = self._test_completed(6, said, started=0, elapsed=0)
-        outcomes = {receiver.name: "" for receiver in self.receivers}
+        outcomes = [""] * len(self.receivers)
         heard = asyncio.Event()
 
-        def listener(name: str) -> Callable[[str], None]:
+        def listener(place: int) -> Callable[[str], None]:
             def hear(outcome: str) -> None:
-                outcomes[name] = outcomes[name] or outcome
-                if all(outcomes.values()):
+                outcomes[place] = outcomes[place] or outcome
+                if all(outcomes):
                     heard.set()
 
             return hear
 
-        for receiver in self.receivers:
-            receiver.offer(notification, listener(receiver.name))
+        for place, receiver in enumerate(self.receivers):
+            receiver.offer(notification, listener(place))
         patience = asyncio.create_task(self._clock.sleep(TEST_PATIENCE))
         hearing = asyncio.create_task(heard.wait())
         try:
@@ -165,8 +165,11 @@ class Notifications:
         finally:
             for task in (patience, hearing):
                 task.cancel()
-        told = "; ".join(f"{name} {outcome or 'not yet confirmed'}" for name, outcome in outcomes.items())
-        if not any(outcome in ("sent", "confirmed") for outcome in outcomes.values()):
+        told = "; ".join(
+            f"{receiver.name} {outcome or 'has not taken it yet'}"
+            for receiver, outcome in zip(self.receivers, outcomes, strict=True)
+        )
+        if not {"sent", "confirmed"} & {*outcomes}:
             raise CommandError("no_answer", f"The test notification ({notification.name}) has not arrived: {told}.")
         return f"A test notification ({notification.name}) is on its way: {told}."
 

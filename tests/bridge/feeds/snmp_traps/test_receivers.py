@@ -317,15 +317,17 @@ async def test_a_test_says_what_became_of_it(world: World, tmp_path: Path, monke
         wanted = (
             SnmpReceiver("localhost", trapd.port),
             SnmpReceiver("127.0.0.1", trapd.port, inform=True),
+            SnmpReceiver("127.0.0.1", trapd.port, version="1"),
             SnmpReceiver("127.0.0.1", nowhere),
         )
         async with telling(world, *wanted) as told:
-            await trapd.wait(2)
+            await trapd.wait(3)
             said = await told.notifications.test()
             (line, _) = await trapd.wait(2, f"{TRAP_OID}{UPS}.2.2")
+            await trapd.wait(1, f"v1|127.0.0.1|{UPS}.2|6|.2|")
     assert f"localhost:{trapd.port} sent" in said
-    assert f"127.0.0.1:{trapd.port} confirmed" in said
-    assert f"127.0.0.1:{nowhere} not yet confirmed" in said or "nobody listens there" in said
+    assert f"127.0.0.1:{trapd.port} confirmed; 127.0.0.1:{trapd.port} sent" in said
+    assert f"127.0.0.1:{nowhere} has not taken it yet" in said or "nobody listens there" in said
     # No test has been made: noTestsInitiated(6), and whose test this is.
     assert f"{UPS}.1.7.1.0 = OID: {UPS}.1.7.7.1\t{UPS}.1.7.2.0 = INTEGER: 0\t{UPS}.1.7.3.0 = INTEGER: 6\t" in line
     assert 'STRING: "Test of the notifications of Test bridge"' in line
