@@ -10,10 +10,10 @@ from ridethrough.maps.objects import AlarmRow, load_alarms, under
 from ridethrough.site import Change, Quality
 
 UPS_MIB = "1.3.6.1.2.1.33"
-NORMAL = frozenset({"charging", "discharging", "on_source_a", "on_source_b"})
-"""Conditions that have a place among the well-known alarms, but of which one always holds where all is well.
+NORMAL = frozenset({"statusCharging", "statusDischarging"})
+"""States among the well-known alarms that are none, as their names say.
 
-Would they count, `upsAlarmsPresent` of a healthy UPS were never 0, by which managers tell that it is.
+Would charging count, `upsAlarmsPresent` of many a healthy UPS were never 0, by which managers tell that it is.
 """
 UNSAID = frozenset({"alarmSensorComLost", "alarmVuesWindalarm"})
 """Alarms that name a cause which the condition they are read as, `environment_alarm`, does not tell."""
@@ -87,7 +87,7 @@ def _served() -> Iterator[tuple[AlarmRow, Need]]:
     """Give the alarms that can be present and what each depends on: of two for one condition the first (RFC 1628's)."""
     seen = set()
     for row in load_alarms().values():
-        if not under(row.oid, UPS_MIB) or row.condition is None or row.condition in NORMAL or row.name in UNSAID:
+        if not under(row.oid, UPS_MIB) or row.condition is None or row.name in NORMAL | UNSAID:
             continue
         need = Need(None if row.child is None else Part(row.child.kind, row.child.number), row.condition, True)
         if need not in seen:

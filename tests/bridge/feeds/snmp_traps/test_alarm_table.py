@@ -124,10 +124,23 @@ async def test_one_condition_is_one_alarm(world: World) -> None:
 async def test_a_healthy_ups_has_no_alarm(world: World) -> None:
     ups = world.ups()
     alarms = Table(world)
-    world.post(ups, conditions={"charging": True, "environment_alarm": True})
-    switch = world.part(ups, "transfer_switch", "1")
-    world.post(switch, conditions={"on_source_a": True})
+    world.post(ups, conditions={"charging": True, "discharging": True})
     assert alarms.names == []
+
+
+async def test_a_cause_that_nobody_has_told_is_not_invented(world: World) -> None:
+    ups = world.ups()
+    alarms = Table(world)
+    world.post(ups, conditions={"environment_alarm": True})
+    assert alarms.names == []
+
+
+async def test_information_among_the_well_known_alarms_counts_too(world: World) -> None:
+    ups = world.ups()
+    alarms = Table(world)
+    world.post(ups, conditions={"test_in_progress": True, "generator_on": True})
+    world.post(world.part(ups, "transfer_switch", "1"), conditions={"on_source_a": True})
+    assert alarms.names == ["upsAlarmTestInProgress", "upsAlarmGeneratorOn", "alarmTransferswitchOnStaticSwitchA"]
 
 
 async def test_another_ups_is_not_this_one(world: World) -> None:
