@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import logging
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ import aiohttp
 from ridethrough import __version__
 from ridethrough.api import ApiStartError
 from ridethrough.api.certificate import CertificateError, identity, served_fingerprint
+from ridethrough.assembly.feeds import mib_files
 from ridethrough.assembly.service import serve, store_of
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
@@ -131,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--save", type=Path, metavar="FILE", help="write it to a file as well")
     child.add_argument("--fingerprint", help="SHA-256 of the bridge's certificate, when it is self-signed and far away")
 
+    child = command("mibs", _mibs, "list, print or save the MIB files that describe the SNMP agent to managers")
+    child.add_argument("name", nargs="?", help="print this file")
+    child.add_argument("--save", type=Path, metavar="FOLDER", help="write all of them into this folder")
+
     child = command("token", _token, "make, list and revoke the tokens that clients of the API need")
     child.add_argument("action", choices=("create", "list", "revoke"))
     child.add_argument("name", nargs="?", help="a name for the token, e.g. home-assistant")
@@ -194,6 +199,33 @@ async def _token(options: argparse.Namespace) -> int:
                     raise ValueError(f"There is no token called {options.name}")
                 print(f"The token {options.name} is revoked; whoever is connected with it is disconnected.")
     return 0
+
+
+async def _mibs(options: argparse.Namespace) -> int:
+    files = mib_files()
+    if options.save is not None:
+        for path in await asyncio.to_thread(_save, options.save, files):
+            print(path)
+    elif options.name is None:
+        print(*files, sep="\n")
+    elif options.name in files:
+        print(files[options.name], end="")
+    else:
+        raise ValueError(f"There is no MIB file {options.name}; there are {', '.join(files)}")
+    return 0
+
+
+def _save(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write files; one that is there already and not our own stays, for it may be the original of a standard module."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in files.items():
+        path = folder / name
+        if path.exists() and not name.startswith("RIDETHROUGH-"):
+            continue
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
 
 
 async def _trace(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""What is fetched rather than subscribed to: health, the journal as CSV, and the live trace of a line."""
+"""What is fetched rather than subscribed to: health, the journal as CSV, MIB files, and the live trace of a line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 import logging
 
 from aiohttp import hdrs, web
@@ -50,8 +50,9 @@ class Downloads:
         roster: Roster,
         limits: Limits,
         health: wire.Json,
+        mibs: Callable[[], Mapping[str, str]],
     ) -> None:
-        """`health` is what anyone may know."""
+        """`health` is what anyone may know. `mibs` makes the files that describe the SNMP agent; it may take a while."""
         self._site = site
         self._history = history
         self._memories = memories
@@ -61,6 +62,7 @@ class Downloads:
         self._roster = roster
         self._limits = limits
         self._health = health
+        self._mibs = mibs
 
     async def health(self, request: web.Request) -> web.Response:
         """GET /api/v1/health: whether the bridge answers, and which; without a token."""
@@ -130,6 +132,27 @@ class Downloads:
         if device is None:
             raise CommandError("unknown_device", f"There is no device {key}.")
         return await self._memories.recall(device.id)
+
+    async def mibs(self, request: web.Request) -> web.Response:
+        """GET /api/v1/mibs: the names of the MIB files."""
+        await self._authorise(request, Role.GUEST)
+        return _json({"files": list(await asyncio.to_thread(self._mibs))})
+
+    async def mib(self, request: web.Request) -> web.Response:
+        """GET /api/v1/mibs/<name>: a MIB file, which describes to SNMP managers what the bridge serves."""
+        await self._authorise(request, Role.GUEST)
+        name = request.match_info["name"]
+        text = (await asyncio.to_thread(self._mibs)).get(name)
+        if text is None:
+            raise web.HTTPNotFound(text=f"There is no MIB file {name}; /api/v1/mibs lists them.\n")
+        return web.Response(
+            text=text,
+            headers={
+                hdrs.CONTENT_TYPE: "text/plain; charset=utf-8",
+                hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
+            }
+            | _PRIVATE,
+        )
 
     async def trace(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/trace/<device key>: what goes over the device's line, until the client has seen enough."""

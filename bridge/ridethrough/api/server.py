@@ -1,6 +1,7 @@
 """The API's server: one port, a WebSocket for what is live and REST for downloads."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 import errno
 import logging
 from pathlib import Path
@@ -66,11 +67,12 @@ class ApiServer:
         configurator: Configurator | None = None,
         limits: Limits | None = None,
         memories: Memories | None = None,
+        mibs: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
         Commands under way are noted in `pending`. A certificate is kept in the folder `data`. Without a `configurator`
-        clients cannot configure anything.
+        clients cannot configure anything. `mibs` makes the files that describe the SNMP agent, by their names.
         """
         limits = limits or Limits()
         self._config = config
@@ -98,6 +100,7 @@ class ApiServer:
             self._roster,
             limits,
             {"status": "ok", "api": dict(wire.API), "id": bridge.id, "version": version},
+            mibs,
         )
         self._connections: set[Connection] = set()
         self._sessions: set[asyncio.Task[None]] = set()
@@ -172,6 +175,8 @@ class ApiServer:
         app.router.add_get("/api/v1/health", self._downloads.health)
         app.router.add_get("/api/v1/events.csv", self._downloads.events)
         app.router.add_get("/api/v1/history/{key:.+}.{form:csv|json}", self._downloads.history)
+        app.router.add_get("/api/v1/mibs", self._downloads.mibs)
+        app.router.add_get("/api/v1/mibs/{name}", self._downloads.mib)
         app.router.add_get("/api/v1/trace/{key:.+}", self._downloads.trace)
         app.on_response_prepare.append(_sign)
         return app

@@ -1,6 +1,6 @@
 """The feeds of the bridge, as the configuration has them and people switch them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -27,6 +27,12 @@ KINDS = {
     "nut": Kind("ridethrough.feeds.nut"),
 }
 """By the name of their section."""
+
+
+def mib_files() -> Mapping[str, str]:
+    """Give the files that describe what the SNMP agent serves, by their names; takes a while the first time."""
+    files: Mapping[str, str] = import_module("ridethrough.feeds.snmp.mib_file").mib_files()
+    return files
 
 
 class Feeds:
@@ -93,4 +99,4 @@ class Feeds:
         await supervisor.stop()
 
 
-__all__ = ["KINDS", "Feeds", "Kind"]
+__all__ = ["KINDS", "Feeds", "Kind", "mib_files"]

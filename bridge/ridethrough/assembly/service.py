@@ -22,7 +22,7 @@ from ridethrough.tasks import Supervisor
 
 from .charges import ChargeKeeper
 from .configuration import Configuration
-from .feeds import Feeds
+from .feeds import Feeds, mib_files
 from .plant import Plant
 
 _LOGGER = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
                     data=config.data,
                     traces=plant,
                     configurator=configuration,
+                    mibs=mib_files,
                 )
 
             decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()

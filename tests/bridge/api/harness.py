@@ -210,6 +210,7 @@ class World:
             traces=self.traces,
             limits=limits,
             memories=self.memories,
+            mibs=lambda: {"ONE-MIB.txt": "ONE-MIB DEFINITIONS ::= BEGIN\nEND\n"},
         )
 
     @property

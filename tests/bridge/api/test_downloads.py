@@ -239,3 +239,24 @@ async def test_history_is_json_for_programs(world: World) -> None:
             ]
         },
     )
+
+
+async def test_mib_files_are_listed_and_fetched(world: World) -> None:
+    assert await get(world, "mibs", "guest") == (200, '{"files":["ONE-MIB.txt"]}')
+    async with world.session.get(f"{world.url}/mibs/ONE-MIB.txt", headers=bearer("guest")) as response:
+        assert response.headers["Content-Disposition"] == 'attachment; filename="ONE-MIB.txt"'
+        assert await response.text() == "ONE-MIB DEFINITIONS ::= BEGIN\nEND\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("mibs", None, 401),
+        ("mibs/ONE-MIB.txt", None, 401),
+        ("mibs/OTHER.txt", "guest", 404),
+        ("mibs/..%2f", "guest", 404),
+    ],
+    ids=["list", "file", "unknown", "elsewhere"],
+)
+async def test_mib_files_need_a_token_and_a_name(world: World, path: str, token: str | None, status: int) -> None:
+    assert (await get(world, path, token))[0] == status

@@ -364,3 +364,24 @@ def test_a_wrong_command_line_is_told_apart(capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().out
     for command in ("run", "check", "probe", "simulate", "trace", "token"):
         assert command in told
+
+
+def test_mibs_are_listed_printed_and_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mibs"]) == 0
+    names = capsys.readouterr().out.split()
+    assert "RIDETHROUGH-UPS-MIB.txt" in names
+    assert main(["mibs", "RIDETHROUGH-UPS-MIB.txt"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("RIDETHROUGH-UPS-MIB DEFINITIONS ::= BEGIN")
+    assert main(["mibs", "NO-MIB.txt"]) == 1
+    assert "There is no MIB file NO-MIB.txt" in capsys.readouterr().err
+    # Somebody's original of a standard module stays; our own is renewed.
+    folder = tmp_path / "mibs"
+    folder.mkdir()
+    (folder / "SNMPv2-SMI.txt").write_text("the original")
+    (folder / "RIDETHROUGH-UPS-MIB.txt").write_text("an old one")
+    assert main(["mibs", "--save", str(folder)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert (folder / "SNMPv2-SMI.txt").read_text() == "the original"
+    assert (folder / "RIDETHROUGH-UPS-MIB.txt").read_text() == text
+    assert str(folder / "SNMPv2-SMI.txt") not in capsys.readouterr().out
