@@ -1,9 +1,5 @@
 """Fixtures of the BACnet feed's tests."""
 
-import pytest
+from tests.peers.bacpy import expected_lingering_timers, stamps_with_tags
 
-
-@pytest.fixture
-def expected_lingering_timers() -> bool:
-    """Let the stranger's client leave its timers behind; that we leave none is tested by itself."""
-    return True
+__all__ = ["expected_lingering_timers", "stamps_with_tags"]

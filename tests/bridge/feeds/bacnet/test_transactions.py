@@ -17,8 +17,8 @@ async def test_what_it_says_it_understands_is_what_it_understands(world: World) 
     async with serving(world) as served, a_stranger(served) as stranger:
         bits = await stranger.read(f"device,{DEVICE}", "protocol-services-supported")
         known = {place for place, bit in enumerate(bits) if bit}
-        assert {5, 12, 14, 15, 16, 33, 34, 38} <= known
-        assert not known & {0, 1, 2, 3, 7, 8, 26, 27, 28, 35}
+        assert {0, 3, 5, 12, 14, 15, 16, 32, 33, 34, 36, 38, 39} <= known
+        assert not known & {1, 2, 4, 7, 8, 26, 27, 28, 35}
         kinds = await stranger.read(f"device,{DEVICE}", "protocol-object-types-supported")
         assert {place for place, bit in enumerate(kinds) if bit} == {0, 3, 4, 5, 8, 13, 40, 44, 56}
         assert await stranger.read(f"device,{DEVICE}", "local-date") is not None

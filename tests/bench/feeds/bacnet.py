@@ -1,6 +1,6 @@
 """What BACnet/IP costs: properties read a second, against the bare library with one object in the same run, and stalls.
 
-Run it with `scripts/bench feeds`, or alone: `python -m tests.bench.feeds_bacnet`. It takes a few seconds.
+Run it with `scripts/bench feeds`, or alone: `scripts/bench feeds bacnet`. It takes a few seconds.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Our SNMP agent against Debian's snmpd: requests a second, and walks of a table of 512 rows and 3,072 values.
 
-Run it with `scripts/bench feeds`, or alone: `python -m tests.bench.feeds_snmp`. It takes about a minute. Both agents
+Run it with `scripts/bench feeds`, or alone: `scripts/bench feeds snmp`. It takes about a minute. Both agents
 are processes of their own and are asked by the same programs in turn. What snmpd serves by pass_persist is asked from
 a script for each value, which is how such a table gets into snmpd without C; what it serves of its own is in C.
 """
@@ -114,7 +114,7 @@ async def serve() -> None:
 
 async def _ours(measure: Callable[[int], Awaitable[None]]) -> float:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.feeds_snmp", "--serve"),
+        *(sys.executable, "-m", "tests.bench.feeds.snmp", "--serve"),
         cwd=Path(__file__).parents[2],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
