@@ -18,7 +18,7 @@ from .homeassistant import HomeAssistant, HomeAssistantError, connected
 from .outage import LINK_STATE, ON_BATTERY, tell
 from .process import ProcessFailed
 from .simulator import Simulator
-from .stack import UPS_NAME, USER, Stack
+from .stack import UPS, UPS_NAME, USER, Stack
 from .timing import BUDGET, wire_to_state
 
 
@@ -104,6 +104,9 @@ async def _stay(stack: Stack) -> None:
         what = "curl -X POST {}/set -H 'Content-Type: application/json' -d '{{\"mains\": {}}}'"
         print("\n  Take the mains away, and give it back:")
         print(f"    {what.format(stack.control_url, 'false')}\n    {what.format(stack.control_url, 'true')}")
+    print("\n  What building management sees:")
+    for line in stack.feeds.told(UPS):
+        print(f"    {line}")
     print("\nCtrl-C ends it.", flush=True)
     while True:
         await asyncio.sleep(1)

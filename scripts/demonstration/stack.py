@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 
 import aiohttp
 
 from .faces import FACES, Face
+from .feeds import Feeds, free_port
 from .homeassistant import connected
 from .process import Process, ProcessFailed
 from .upsd import Upsd
@@ -24,13 +24,6 @@ DOMAIN = "ridethrough"
 UPS = "rack-ups"
 UPS_NAME = "Rack UPS"
 USER = "demo"
-
-
-def free_port() -> int:
-    """Find a TCP port on loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True)
@@ -47,6 +40,7 @@ class Stack:
     control_port: int = field(default_factory=free_port)
     ups_port: int = field(default_factory=free_port)
     trap_port: int = field(default_factory=free_port)
+    feeds: Feeds = field(default_factory=Feeds)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = ""
 
@@ -115,6 +109,7 @@ class Stack:
         self.bridge_config.write_text(
             written.format(link=link, api_port=self.api_port, data=self.folder / "bridge", id=UPS, name=UPS_NAME)
             + self._placed(self.face.settings)
+            + self.feeds.settings
         )
         if not self.token:
             made = await asyncio.to_thread(
