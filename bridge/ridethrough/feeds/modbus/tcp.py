@@ -31,6 +31,8 @@ KERNEL_UNSENT = 131072
 """The same within the operating system, which else would keep megabytes for each."""
 
 _HEAD = struct.Struct(">HHHBB")
+_SMALLEST = _HEAD.size
+"""Bytes of a frame that asks for nothing but a function."""
 _ANSWER = struct.Struct(">HHHB")
 
 
@@ -151,11 +153,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answers(self) -> tuple[list[bytes], bool]:
         """Answer the whole frames that are there, up to one that writes; False if what follows is no frame."""
-        buffer, end, at = self._buffer, self._filled, 0
+        buffer, view, end, at = self._buffer, self._view, self._filled, 0
+        find = self._units.find
         answers: list[bytes] = []
         sound = True
         traffic = self._server.traffic
-        while end - at >= _HEAD.size and not self._waits:
+        while end - at >= _SMALLEST and not self._unread and self._writing is None:
             transaction, protocol, length, number, function = _HEAD.unpack_from(buffer, at)
             if protocol or not SHORTEST <= length <= LONGEST:
                 sound = False
@@ -163,11 +166,11 @@ class Connection(asyncio.BufferedProtocol):
             following = at + 6 + length
             if following > end:
                 break
-            unit = self._units.find(number) or (self._units.direct if number in DIRECT else None)
+            unit = find(number) or (self._units.direct if number in DIRECT else None)
             if unit is None:
                 answer: bytes | Write = refusal(function, GATEWAY_TARGET)
             else:
-                answer = unit.answer(bytes(self._view[at + 7 : following]))
+                answer = unit.answer(bytes(view[at + 7 : following]))
             at = following
             self.asked += 1
             if not isinstance(answer, bytes):
@@ -180,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
         if sound and end - at >= 4 and not self._waits and (buffer[at + 2] or buffer[at + 3]):
             sound = False  # it will not become a frame by waiting for the rest
         self._filled = end - at
-        if at:
+        if at and at < end:
             buffer[: end - at] = buffer[at:end]
         return answers, sound
 
