@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import logging
 from typing import Any
 
 from bacpypes3.apdu import (
@@ -31,6 +32,8 @@ from .orders import Writable, WriteServices
 from .properties import ReadServices
 from .subscriptions import Subscriptions, SubscriptionServices
 from .transactions import Transactions
+
+_LOGGER = logging.getLogger(__name__)
 
 ANSWERS = frozenset({"do_IAmRequest", "do_IHaveRequest"})
 """What only matters while we ask for somebody, as the library does for a recipient that is known by its number."""
@@ -122,7 +125,8 @@ class BacnetApplication(
             answer = AbortPDU(True, apdu.apduInvokeID, error.abortReason, context=apdu) if confirmed else None
         except ExecutionError as error:
             answer = _error(apdu, error.errorClass, error.errorCode) if confirmed else None
-        except Exception:  # noqa: BLE001 (the library raises whatever comes of wrong bytes)
+        except Exception:
+            _LOGGER.debug("A request by BACnet failed", exc_info=True)
             answer = _error(apdu, "device", "operationalProblem") if confirmed else None
         else:
             return
