@@ -87,9 +87,15 @@ class BacnetApplication(
         self.add_object(device)
         self.add_object(NetworkPort(config, datagrams.address.addrPort))
 
+    def add_object(self, obj: Any) -> None:
+        """Have an object, of ours or of the library."""
+        super().add_object(obj)
+        self.device_object.listed_anew()
+
     def delete_object(self, obj: Lean) -> None:
         """Have an object no more, nor subscriptions to it."""
         super().delete_object(obj)
+        self.device_object.listed_anew()
         self.subscriptions.forget(obj.objectIdentifier)
 
     def object_changed(self, changed: Lean) -> None:
