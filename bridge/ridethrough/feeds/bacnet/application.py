@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import logging
 from typing import Any
 
 from bacpypes3.apdu import (
@@ -33,6 +34,8 @@ from .properties import ReadServices
 from .subscriptions import Subscriptions, SubscriptionServices
 from .time_sync import TimeSynchronization
 from .transactions import Transactions
+
+_LOGGER = logging.getLogger(__name__)
 
 ANSWERS = frozenset({"do_IAmRequest", "do_IHaveRequest"})
 """What only matters while we ask for somebody, as the library does for a recipient that is known by its number."""
@@ -88,9 +91,15 @@ class BacnetApplication(
         self.add_object(device)
         self.add_object(NetworkPort(config, datagrams.address.addrPort))
 
+    def add_object(self, obj: Any) -> None:
+        """Have an object, of ours or of the library."""
+        super().add_object(obj)
+        self.device_object.listed_anew()
+
     def delete_object(self, obj: Lean) -> None:
         """Have an object no more, nor subscriptions to it."""
         super().delete_object(obj)
+        self.device_object.listed_anew()
         self.subscriptions.forget(obj.objectIdentifier)
 
     def object_changed(self, changed: Lean) -> None:
@@ -126,7 +135,8 @@ class BacnetApplication(
             answer = AbortPDU(True, apdu.apduInvokeID, error.abortReason, context=apdu) if confirmed else None
         except ExecutionError as error:
             answer = _error(apdu, error.errorClass, error.errorCode) if confirmed else None
-        except Exception:  # noqa: BLE001 (the library raises whatever comes of wrong bytes)
+        except Exception:
+            _LOGGER.debug("A request by BACnet failed", exc_info=True)
             answer = _error(apdu, "device", "operationalProblem") if confirmed else None
         else:
             return

@@ -59,6 +59,8 @@ class Device(Lean, DeviceObject):
     """What is encoded by hand, since it may be long."""
     _now: Callable[[], datetime]
     _services: Any = None
+    _order_of_objects: list[Any] | None = None
+    _whole_list: bytes | None = None
 
     objectType = ObjectType("device")  # noqa: N815
     systemStatus = DeviceStatus("operational")  # noqa: N815
@@ -151,16 +153,16 @@ class Device(Lean, DeviceObject):
             return application.active_subscriptions()
         identifiers = application.objectIdentifier
         if index is None:
-            return b"".join(an_object(object_number(*one)) for one in identifiers)
+            if self._whole_list is None:
+                self._whole_list = b"".join(an_object(object_number(*one)) for one in identifiers)
+            return self._whole_list
         if index == 0:
             return an_unsigned(len(identifiers))
         return an_object(object_number(*self._nth(index)))
 
     def listed_anew(self) -> None:
         """Forget the order of the objects, since some have come or gone."""
-        self._order_of_objects = None
-
-    _order_of_objects: list[Any] | None = None
+        self._order_of_objects = self._whole_list = None
 
     def _nth(self, index: int) -> Any:
         if self._order_of_objects is None:

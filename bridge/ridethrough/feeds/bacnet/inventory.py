@@ -345,7 +345,6 @@ class Inventory:
 
     def _listed_anew(self) -> None:
         self._revision_due = True
-        self._objects.device_object.listed_anew()
         self._wake.set()
 
     async def _revise(self) -> None:

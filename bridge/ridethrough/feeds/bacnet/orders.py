@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+import logging
 from typing import Any
 
 from bacpypes3.apdu import Error, SimpleAckPDU, WritePropertyMultipleError
@@ -16,6 +17,8 @@ from ridethrough.site import CommandError, DeviceId, Value
 
 from .objects import BinaryOutput, BinaryValue, Lean
 from .tables import CommandRow
+
+_LOGGER = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Requests to write that are being carried out at once."""
@@ -42,6 +45,8 @@ class Writable:
         self.device = device
         self.row = row
         self._placeholders = placeholders
+        self.turn = asyncio.Lock()
+        """Who commands it at the moment: what fails is taken back, and must not take back what another has commanded."""
 
     def order(self, *, active: bool) -> Order:
         """Say what is to be done. Raises PropertyError when there is no such command."""
@@ -106,7 +111,16 @@ class WriteServices(Application):
         await self.response(answer)
 
     async def _write(self, apdu: Any, identifier: Any, target: Any, content: Any) -> None:
-        """Write a property. Raises ExecutionError."""
+        """Write a property. Raises ExecutionError, whatever goes wrong: the client must have its answer."""
+        try:
+            await self._write_property(apdu, identifier, target, content)
+        except ExecutionError:
+            raise
+        except Exception as error:
+            _LOGGER.debug("A write by BACnet failed", exc_info=True)
+            raise ExecutionError("device", "operationalProblem") from error
+
+    async def _write_property(self, apdu: Any, identifier: Any, target: Any, content: Any) -> None:
         written = self.get_object_id(identifier)
         if written is None:
             raise ObjectError("unknownObject")
@@ -129,7 +143,8 @@ class WriteServices(Application):
         command = _read(content, null=isinstance(written, BinaryOutput))
         source = f"BACnet {apdu.pduSource}"
         if isinstance(written, BinaryOutput):
-            await self._command(written, writable, priority, command, source)
+            async with writable.turn:
+                await self._command(written, writable, priority, command, source)
         elif isinstance(written, BinaryValue) and command is not None:
             await self._give(writable, source, active=command)
 

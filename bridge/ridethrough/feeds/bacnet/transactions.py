@@ -21,6 +21,8 @@ from bacpypes3.errors import RejectException
 
 TRANSACTIONS = 128
 """Requests being answered at once."""
+LONGEST_WORK = 10_000
+"""Milliseconds that an answer may take; a command waits for those before it."""
 SEGMENT_HEADER = 5
 """Octets before the content of a segment of an answer (§20.1.5)."""
 _MOST_SEGMENTS = 255
@@ -86,7 +88,7 @@ class Transactions(ApplicationServiceAccessPoint):
         """`refused` is told of each request that could not be taken."""
         super().__init__(device, cache)
         self.refused = refused
-        self.apduTimeout = int(device.apduTimeout)
+        self.applicationTimeout = LONGEST_WORK
 
     async def confirmation(self, pdu: Any) -> None:
         """Take a packet from the network."""

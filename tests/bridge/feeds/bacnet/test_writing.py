@@ -177,3 +177,29 @@ async def test_who_writes_is_in_the_journal(world: World) -> None:
     async with serving(world, allow=frozenset({"outlet"})) as served, a_stranger(served) as stranger:
         await write(stranger, await stranger.named("ups-1/outlet-1.command.outlet"), OFF)
         await until(lambda: [one for one in heard if "BACnet 127.0.0.1" in one], bool)
+
+
+async def test_two_who_command_at_once_have_their_turns(world: World) -> None:
+    outlet = an_outlet(world)
+    given: list[str] = []
+
+    async def perform(command: str, arguments: Arguments) -> CommandResult:
+        given.append(command)
+        await asyncio.sleep(0.2)
+        if command == "outlet.off":
+            raise CommandError("refused", "Not now.")
+        return CommandResult("Done.")
+
+    world.commands.offer(outlet.id, perform)
+    async with (
+        serving(world, allow=frozenset({"outlet"})) as served,
+        a_stranger(served) as one,
+        a_stranger(served) as other,
+    ):
+        which = await one.named("ups-1/outlet-1.command.outlet")
+        first = asyncio.create_task(write(one, which, OFF, 8))
+        await until(lambda: given, lambda given: given == ["outlet.off"])
+        await write(other, which, ON, 8)
+        await refused(ErrorCode.OPERATIONAL_PROBLEM, first)
+        assert given == ["outlet.off", "outlet.on"]
+        assert (await one.client.read_property(served.place, which, "priority-array", 8)).property_value == ON
