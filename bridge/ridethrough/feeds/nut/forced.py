@@ -76,6 +76,8 @@ class Forced:
     async def run(self) -> None:
         """Remember, and clear what is over, until cancelled."""
         withdraw = self._site.observe(self._observe)
+        for device in self._set:
+            self._show(device, active=True)
         try:
             while True:
                 if self._changed.is_set():
@@ -87,11 +89,16 @@ class Forced:
                     await self._changed.wait()
         finally:
             withdraw()
+            # It is set still, but nobody follows it any more.
+            for lane in self._lanes.values():
+                lane.lost()
 
     # How it is done
 
     def _observe(self, change: Change) -> None:
         """See every state of an output, however short; cheap while nothing is set."""
+        for device in self._set.keys() & change.devices.keys():
+            self._show(device, active=True)
         if self._set and any(device in self._set for device, _ in change.conditions):
             self._look()
 

@@ -10,7 +10,7 @@ import pytest
 
 from ridethrough.clock import ManualClock
 from ridethrough.feeds.nut.forced import FACT, HOLD, SEEN, Forced
-from ridethrough.site import Device
+from ridethrough.site import Device, Quality
 from tests.bridge.feeds.rig import World, a_world
 
 from .rig import Served, a_server, until
@@ -78,8 +78,11 @@ async def test_it_outlasts_the_server(world: World) -> None:
     async with a_server(world) as served, served.client(log_in="admin") as primary:
         assert await primary.ask("FSD ups-1") == "OK FSD-SET"
         await noted(world, "ups-1")
+    state = world.site.conditions(ups.id)["forced_shutdown"]
+    assert (state.active, state.quality) == (True, Quality.LOST)
     async with a_server(world) as served, served.client() as client:
         assert await client.ask("GET VAR ups-1 ups.status") == 'VAR ups-1 ups.status "FSD OB"'
+        assert world.site.conditions(ups.id)["forced_shutdown"].quality is Quality.GOOD
 
 
 async def test_it_is_over_once_the_mains_have_been_back_for_long_enough(quiet: World) -> None:
@@ -153,8 +156,10 @@ async def test_one_that_is_there_no_longer_waits_for_it_to_come_back(quiet: Worl
         quiet.site.remove(ups.id)
         await advance(quiet, 2 * HOLD)
         assert ups.id in kept
-    ups = quiet.ups()
     async with forced(quiet) as kept:
+        # The server may start before the device's link.
+        await noted(quiet, ups.key)
+        ups = quiet.ups()
         assert ups.id in kept
         assert is_shown(quiet, ups)
         await advance(quiet, HOLD + 2)
