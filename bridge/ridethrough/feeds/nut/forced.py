@@ -113,7 +113,7 @@ class Forced:
 
     def _over(self, device: DeviceId, state: _State, now: float) -> bool:
         found = self._site.devices.get(device)
-        if found is None:
+        if found is None or found.kind not in SOURCES:
             return False
         condition, _, _ = SOURCES[found.kind]
         source = self._holds(device, condition)

@@ -1,7 +1,6 @@
 """The dialogue line by line: each request, and each way of refusing it."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -371,7 +370,7 @@ async def test_a_lost_ups_is_stale_and_one_that_was_never_heard_of_has_no_driver
         assert await client.ask("GET VAR ups-1 ups.status") == "ERR UNKNOWN-UPS"
 
 
-async def test_pipelined_requests_are_answered_in_order(served: Served, tmp_path: Path) -> None:
+async def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     async with served.client() as client:
         client.writer.write(b"NETVER\nGET VAR ups-1 ups.status\r\nLIST UPS\nFOO\nNETVER\n" * 200)
         for _ in range(200):
