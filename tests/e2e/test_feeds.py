@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from scripts.demonstration.feeds import COMMUNITY
-from scripts.demonstration.homeassistant import connected
+from scripts.demonstration.homeassistant import HomeAssistant, connected
 from scripts.demonstration.simulator import Simulator
 from scripts.demonstration.stack import UPS, USER, Stack
 from tests.strangers import peer
@@ -89,21 +89,26 @@ async def test_strangers_see_an_outage_and_its_end(
         assert await shown(lambda: client(stack), wanted=False)
 
 
+async def switch(home_assistant: HomeAssistant, service: str) -> None:
+    """Switch the Modbus feed as a person does."""
+    target = {"entity_id": "switch.modbus"}
+    await home_assistant.ask("call_service", domain="switch", service=service, target=target)
+
+
 async def test_a_feed_is_switched_off_and_on_in_home_assistant(stack: Stack) -> None:
     def listens() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", stack.feeds.modbus)) == 0
 
     async with connected(stack.url, USER, stack.password) as home_assistant:
-        await home_assistant.wait_for("switch.modbus_feed", lambda seen: seen.state == "on", 30)
-        await home_assistant.call("switch", "turn_off", {"entity_id": "switch.modbus_feed"})
-        await home_assistant.wait_for("switch.modbus_feed", lambda seen: seen.state == "off", 10)
+        await home_assistant.wait_for("switch.modbus", lambda seen: seen.state == "on", 30)
+        await switch(home_assistant, "turn_off")
+        await home_assistant.wait_for("switch.modbus", lambda seen: seen.state == "off", 10)
         await home_assistant.wait_for("binary_sensor.modbus_serving", lambda seen: seen.state == "off", 10)
         assert not listens()
         assert await snmp(stack) is not None, "the others serve on"
-        await home_assistant.call("switch", "turn_on", {"entity_id": "switch.modbus_feed"})
+        await switch(home_assistant, "turn_on")
         await home_assistant.wait_for("binary_sensor.modbus_serving", lambda seen: seen.state == "on", 10)
         assert listens()
         requests = await home_assistant.wait_for("sensor.snmp_requests", lambda seen: float(seen.state) > 0, 30)
         assert float(requests.state) > 0
-
