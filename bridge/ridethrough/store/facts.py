@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
-from .database import Database
+from .database import Database, unbroken
 from .tables import FACTS
 
 
@@ -14,11 +14,13 @@ class Facts:
         """Use the store's database."""
         self._database = database
 
+    @unbroken
     async def get(self, key: str) -> str | None:
         """Return what is remembered, None for nothing. Raises StoreError."""
         async with self._database.read() as connection:
             return (await connection.execute(select(FACTS.c.value).where(FACTS.c.key == key))).scalar()
 
+    @unbroken
     async def put(self, key: str, value: str) -> None:
         """Remember this in the place of what was there; it is on the disk when this returns. Raises StoreError."""
         statement = insert(FACTS).values(key=key, value=value)

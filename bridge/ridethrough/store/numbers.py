@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
-from .database import Database
+from .database import Database, unbroken
 from .tables import NUMBERS
 
 
@@ -21,6 +21,7 @@ class Numbers:
         self._database = database
         self._known: dict[str, dict[str, int]] = {}
 
+    @unbroken
     async def assign(self, scope: str, names: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all these names; new ones get the next, in their order. Raises StoreError.
 
