@@ -42,6 +42,11 @@ class ServerConfig(FeedConfig):
     allow: frozenset[str] = frozenset()
     """Command groups that may be used by way of this feed; the device must grant them too."""
 
+    @property
+    def transport(self) -> Literal["tcp", "udp"] | None:
+        """What it listens on; None where it does not."""
+        return "tcp"
+
 
 @dataclass(frozen=True, slots=True)
 class ModbusSerialConfig:
@@ -85,6 +90,11 @@ class ModbusConfig(ServerConfig):
     """TCP connections at once."""
     idle: float = 60.0
     """Seconds after which a connection that asks nothing is closed."""
+
+    @property
+    def transport(self) -> Literal["tcp"] | None:
+        """See `ServerConfig`."""
+        return "tcp" if self.tcp else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,11 @@ class SnmpConfig(ServerConfig):
     users: tuple[SnmpUser, ...] = ()
     receivers: tuple[SnmpReceiver, ...] = ()
 
+    @property
+    def transport(self) -> Literal["udp"]:
+        """See `ServerConfig`."""
+        return "udp"
+
 
 @dataclass(frozen=True, slots=True)
 class BacnetForeign:
@@ -175,6 +190,11 @@ class BacnetConfig(ServerConfig):
     """Addresses of the other routers of broadcasts when the bridge is one itself."""
     recipients: tuple[str, ...] = ()
     """Addresses that are told of alarms without having asked for it."""
+
+    @property
+    def transport(self) -> Literal["udp"]:
+        """See `ServerConfig`."""
+        return "udp"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,14 @@ EXAMPLE = resources.files(__package__).joinpath("example.yaml").read_text(encodi
 """A configuration with everything that can be in it, explained; `ridethrough check --example` prints it."""
 
 
-type LinksCheck = Callable[[Iterable[tuple[str, str, str | None]]], list[tuple[str, str]]]
-"""Takes key, link and second serial port of each device; gives the keys of those that cannot be, with why."""
+type LinksCheck = Callable[[Iterable[tuple[str, str | None, str | None]]], list[tuple[str, str]]]
+"""Takes key, link and second serial port of each device, and of feeds their serial port; gives the keys of those that
+cannot be, with why."""
+
+
+_MODBUS = "the Modbus feed"
+"""What stands for its serial port among the devices: no key of a device has a blank in it."""
+_MODBUS_PORT = (Key.FEEDS, "modbus", "serial", "port")
 
 
 def load(
@@ -60,13 +66,18 @@ def _note(document: Document, error: vol.Invalid) -> None:
 
 
 def _note_conflicts(document: Document, config: BridgeConfig, check_links: LinksCheck) -> None:
-    """Say which devices would get into one another's way; those that are switched off do not."""
-    wired = [
+    """Say which devices and feeds would get into one another's way; those that are switched off do not."""
+    wired: list[tuple[str, str | None, str | None]] = [
         (device.key, device.link, None if device.pipe is None else device.pipe.port)
         for device in config.devices
         if device.enabled
     ]
+    modbus = config.feeds.modbus
+    if modbus is not None and modbus.enabled and modbus.serial is not None:
+        wired.append((_MODBUS, None, modbus.serial.port))
     problems = dict(check_links(wired))
+    if _MODBUS in problems:
+        document.problem(document.line(_MODBUS_PORT), f"{_where(_MODBUS_PORT)}{problems[_MODBUS]}", _MODBUS_PORT)
     for section, devices in ((Key.UPS, config.ups), (Key.TRANSFER_SWITCHES, config.transfer_switches)):
         for index, device in enumerate(devices):
             if device.key in problems:

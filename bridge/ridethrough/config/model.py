@@ -1,11 +1,12 @@
 """What a configuration file says, checked and typed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from .feeds import FeedsConfig
+from .feeds import FeedsConfig, ServerConfig
 from .tls import TlsConfig
 
 
@@ -106,6 +107,26 @@ class UpsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """Where others reach a part of the bridge that is switched on."""
+
+    path: tuple[str, ...]
+    """Of its section in the file."""
+    transport: Literal["tcp", "udp"]
+    address: str
+    port: int
+
+    def excludes(self, other: Listener) -> bool:
+        """Whether only one of the two can listen, as far as can be told without asking what names stand for."""
+        if self.port != other.port or self.port == 0 or self.transport != other.transport:
+            return False
+        return self.address == other.address or not _EVERYWHERE.isdisjoint({self.address, other.address})
+
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeConfig:
     """The whole file."""
 
@@ -122,3 +143,13 @@ class BridgeConfig:
     def devices(self) -> tuple[UpsConfig, ...]:
         """All that have a link of their own."""
         return self.ups + self.transfer_switches
+
+    def listeners(self) -> Iterator[Listener]:
+        """Give what listens, the first of two that exclude one another being the one that people rely on more."""
+        if self.api.enabled:
+            yield Listener(("api",), "tcp", self.api.listen, self.api.port)
+        if self.traps is not None:
+            yield Listener(("traps",), "udp", self.traps.listen, self.traps.port)
+        for feed in self.feeds:
+            if feed.enabled and isinstance(feed, ServerConfig) and feed.transport is not None:
+                yield Listener(("feeds", feed.name), feed.transport, feed.listen, feed.port)

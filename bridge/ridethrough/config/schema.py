@@ -197,6 +197,13 @@ def _bridge(values: dict[str, Any]) -> BridgeConfig:
             name, permitted = _LISTS[kinds[device]][0], ", ".join(profile_names(kinds[device]))
             message = f"{chosen} is no register map of {name}, which {device} is; permitted: {permitted}"
             raise vol.Invalid(message, path=[Key.FEEDS, *path])
+    listeners = list(config.listeners())
+    for place, late in enumerate(listeners):
+        for early in listeners[:place]:
+            if late.excludes(early):
+                where = f"{early.transport.upper()} port {early.port} of {early.address}"
+                message = f"{'.'.join(early.path)} listens on {where} already; give each a port of its own"
+                raise vol.Invalid(message, path=[*late.path, "port"])
     return config
 
 

@@ -39,22 +39,22 @@ def check_link(url: str) -> str | None:
     return link.kind if link.kind_is_certain else None
 
 
-def check_links(devices: Iterable[tuple[str, str, str | None]]) -> list[tuple[str, str]]:
+def check_links(devices: Iterable[tuple[str, str | None, str | None]]) -> list[tuple[str, str]]:
     """Find out which devices would use one serial line. Nothing is opened.
 
-    `devices` are key, link URL and, for a UPS whose line is piped through, the second port. Returns the key of each
-    device that comes too late, with a sentence.
+    `devices` are key, link URL and, for a UPS whose line is piped through, the second port; a feed has no link, only
+    a port. Returns the key of each that comes too late, with a sentence.
     """
     problems: list[tuple[str, str]] = []
     users: dict[str, tuple[str, str]] = {}
     for key, url, pipe in devices:
         try:
-            parsed = LinkUrl.parse(url)
+            parsed = None if url is None else LinkUrl.parse(url)
         except ValueError:
             continue
-        kind = LINKS.get(parsed.scheme)
-        own = None if kind is None else kind.line(parsed)
-        for line, scheme in ((own, parsed.scheme), (pipe, "pipe")):
+        kind = None if parsed is None else LINKS.get(parsed.scheme)
+        own = None if parsed is None or kind is None else kind.line(parsed)
+        for line, scheme in ((own, "" if parsed is None else parsed.scheme), (pipe, "pipe")):
             if line is None:
                 continue
             user, used = users.setdefault(os.path.realpath(line) if line.startswith("/") else line, (key, scheme))

@@ -25,6 +25,7 @@ from ridethrough.config.feeds import (
     SyslogReceiver,
 )
 from ridethrough.config.tls import TlsConfig
+from ridethrough.links import check_link, check_links
 
 DEVICES = """\
 ups:
@@ -357,6 +358,18 @@ MISTAKES = [
     (TWICE, 4, "feeds.modbus.units.unit: stands twice"),
     ("modbus:\n  connections: 0\n", 2, "must be a whole number from 1 to 1024, not 0"),
     ("modbus:\n  idle: 2 h\n", 2, "must be a number from 1 to 3600 s; units: s, min"),
+    # Two that listen at one place.
+    (
+        "modbus:\n  enabled: yes\n  port: 4000\nnut:\n  enabled: yes\n  port: 4000\n",
+        6,
+        "feeds.nut.port: feeds.modbus listens on TCP port 4000 of 127.0.0.1 already; give each a port of its own",
+    ),
+    (
+        "snmp:\n  enabled: yes\n  listen: 192.0.2.1\nbacnet:\n  enabled: yes\n  listen: 0.0.0.0\n  port: 161\n",
+        7,
+        "feeds.bacnet.port: feeds.snmp listens on UDP port 161 of 192.0.2.1 already",
+    ),
+    ("nut:\n  enabled: yes\n  port: 8480\n", 3, "feeds.nut.port: api listens on TCP port 8480 of 127.0.0.1 already"),
     # SNMP.
     ("snmp:\n  device: ups-3\n", 2, "feeds.snmp.device: the device ups-3 is unknown"),
     ("snmp:\n  communities:\n    - write: yes\n", 3, "feeds.snmp.communities: the key name is missing"),
@@ -456,3 +469,41 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
             read(tmp_path, feeds)
         assert len(caught.value.problems) == number
         assert "verysec" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        pytest.param("modbus: {enabled: yes, port: 161}\nsnmp: {enabled: yes}\n", id="another-transport"),
+        pytest.param("modbus: {enabled: yes, port: 3493}\nnut:\n", id="switched-off"),
+        pytest.param(
+            "modbus: {enabled: yes, port: 3493, listen: 192.0.2.1}\nnut: {enabled: yes, listen: 192.0.2.2}\n",
+            id="another-address",
+        ),
+        pytest.param("modbus: {enabled: yes, port: 0}\nnut: {enabled: yes, port: 0}\n", id="any-free-port"),
+        pytest.param(
+            "modbus: {enabled: yes, port: 3493, tcp: no, serial: {port: /dev/ttyUSB7}}\nnut: {enabled: yes}\n",
+            id="serial-only",
+        ),
+    ],
+)
+def test_what_does_not_listen_at_one_place_may_be_together(tmp_path: Path, feeds: str) -> None:
+    assert list(read(tmp_path, feeds))
+
+
+def checked(folder: Path, feeds: str) -> FeedsConfig:
+    """Read a configuration as the bridge does, which knows what links use."""
+    return load(written(folder, feeds), check_link, check_links).feeds
+
+
+def test_a_serial_port_is_not_for_a_link_and_for_modbus(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(tmp_path, "modbus:\n  enabled: yes\n  serial:\n    port: /dev/../dev/ttyUSB1\n")
+    (problem,) = caught.value.problems
+    assert problem.line == FIRST + 3
+    assert problem.message == (
+        "feeds.modbus.serial.port: /dev/../dev/ttyUSB1 is already used by ups-2; "
+        "give each serial port to one link only."
+    )
+    assert checked(tmp_path, "modbus:\n  enabled: yes\n  serial:\n    port: /dev/ttyUSB2\n").modbus
+    assert checked(tmp_path, "modbus:\n  serial:\n    port: /dev/ttyUSB1\n").modbus, "it is switched off"
