@@ -13,7 +13,7 @@ from ridethrough.feeds.base import Feed, FeedContext, FeedError, Traffic
 from .accounts import Accounts
 from .connections import Connections
 from .dialogue import Server
-from .forced import Forced
+from .forced import Forced, boot
 from .lines import Lines
 from .queries import Queries
 from .tracking import Tracking
@@ -34,7 +34,7 @@ class NutFeed(Feed):
         """See `Feed`."""
         config, context = self._config, self.context
         tls = None if config.tls is None else await asyncio.to_thread(_certified, config.tls)
-        forced = Forced(context.site, context.facts, context.clock)
+        forced = Forced(context.site, context.facts, context.clock, await asyncio.to_thread(boot))
         upses = Upses(context.directory, context.version, forced.__contains__)
         connections = Connections(config, self.traffic, context.clock, tls)
         server = Server(

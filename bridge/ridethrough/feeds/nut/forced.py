@@ -8,6 +8,8 @@ import asyncio
 from dataclasses import dataclass
 import json
 import logging
+import math
+from pathlib import Path
 
 from ridethrough.clock import Clock
 from ridethrough.feeds.base import Facts
@@ -24,7 +26,18 @@ SEEN = 15.0
 """Seconds that it lasts at least, so that every secondary has seen it: what upsmon's HOSTSYNC is unless set."""
 LOOK = 1.0
 """Seconds between two looks while it is set anywhere."""
-FACT = "feed.nut.fsd"
+FACT = "feed.nut.forced"
+"""What is remembered: on which devices it is set, and since when the computer that noted it has been running."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux tells one start of a computer from the next."""
+
+
+def boot() -> str:
+    """Tell one start of this computer from the next; empty where the system does not. It reads a file: use a thread."""
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 @dataclass(slots=True)
@@ -46,11 +59,12 @@ class Forced:
     bound to it.
     """
 
-    def __init__(self, site: Site, facts: Facts, clock: Clock) -> None:
-        """Begin with none: `load` reads what is remembered."""
+    def __init__(self, site: Site, facts: Facts, clock: Clock, booted: str) -> None:
+        """Begin with none: `load` reads what is remembered; `booted` is what `boot` says."""
         self._site = site
         self._facts = facts
         self._clock = clock
+        self._booted = booted
         self._set: dict[DeviceId, _State] = {}
         self._lanes: dict[DeviceId, Lane] = {}
         self._changed = asyncio.Event()
@@ -68,9 +82,20 @@ class Forced:
         self._changed.set()
 
     async def load(self) -> None:
-        """Read what is remembered."""
-        for device in json.loads(await self._facts.get(FACT) or "[]"):
+        """Read what is remembered.
+
+        Where this computer has started since, so has what else was without power, some of it sooner: from the first
+        moment on mains on it is over, else servers that have just started would shut down, for good.
+        """
+        text = await self._facts.get(FACT)
+        if text is None:
+            return
+        found = json.loads(text)
+        for device in found["devices"]:
             self.set(DeviceId(device))
+        if found["boot"] != self._booted:
+            for state in self._set.values():
+                state.since, state.dark = -math.inf, True
         self._changed.clear()
 
     async def run(self) -> None:
@@ -78,6 +103,7 @@ class Forced:
         withdraw = self._site.observe(self._observe)
         for device in self._set:
             self._show(device, active=True)
+        self._look()
         try:
             while True:
                 if self._changed.is_set():
@@ -142,9 +168,9 @@ class Forced:
     async def _write_down(self) -> None:
         self._changed.clear()
         try:
-            await self._facts.put(FACT, json.dumps(sorted(self._set)))
+            await self._facts.put(FACT, json.dumps({"boot": self._booted, "devices": sorted(self._set)}))
         except Exception as error:  # noqa: BLE001 - with a full disk a shutdown must go on all the same
             _LOGGER.warning("A forced shutdown would not outlast a restart of the bridge: %s", error)
 
 
-__all__ = ["FACT", "HOLD", "Forced"]
+__all__ = ["FACT", "HOLD", "SEEN", "Forced", "boot"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ridethrough.clock import ManualClock
-from ridethrough.feeds.nut.forced import FACT, HOLD, SEEN, Forced
+from ridethrough.feeds.nut.forced import FACT, HOLD, SEEN, Forced, boot
 from ridethrough.site import Device, Quality
 from tests.bridge.feeds.rig import World, a_world
 
@@ -24,9 +24,9 @@ async def quiet(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def forced(world: World) -> AsyncIterator[Forced]:
-    """Run what remembers forced shutdowns."""
-    made = Forced(world.site, world.context.facts, world.context.clock)
+async def forced(world: World, booted: str = "first") -> AsyncIterator[Forced]:
+    """Run what remembers forced shutdowns on a computer that has started so."""
+    made = Forced(world.site, world.context.facts, world.context.clock, booted)
     await made.load()
     task = asyncio.create_task(made.run())
     try:
@@ -47,7 +47,7 @@ async def advance(world: World, seconds: float) -> None:
 async def noted(world: World, *devices: str) -> None:
     """Wait until exactly these are written down."""
     async with asyncio.timeout(5):
-        while json.loads(await world.context.facts.get(FACT) or "[]") != sorted(devices):
+        while json.loads(await world.context.facts.get(FACT) or '{"devices": []}')["devices"] != sorted(devices):
             await asyncio.sleep(0.01)
 
 
@@ -146,6 +146,44 @@ async def test_a_ups_that_fell_silent_and_comes_back_on_mains_has_been_off(quiet
         assert ups.id in kept
         quiet.post(ups, conditions={"on_battery": False, "output_active": True})
         assert ups.id not in kept
+
+
+async def test_after_an_outage_that_took_the_bridge_along_nobody_is_told_to_shut_down(quiet: World) -> None:
+    ups = quiet.ups()
+    quiet.post(ups, conditions={"on_battery": True})
+    async with forced(quiet) as kept:
+        kept.set(ups.id)
+        await noted(quiet, ups.key)
+    # The bridge's computer starts again before the mains are back: there is no hurry to forget.
+    async with forced(quiet, "second") as kept:
+        await advance(quiet, HOLD)
+        assert ups.id in kept
+        quiet.lose(ups)
+        assert ups.id in kept
+    # It starts again with the servers: the first status that is heard ends it, before anybody can see both.
+    async with forced(quiet, "third") as kept:
+        await noted(quiet, ups.key)
+        assert ups.id in kept
+        quiet.post(ups, conditions={"on_battery": False, "output_active": True})
+        assert ups.id not in kept
+        await advance(quiet, 1)
+        await noted(quiet)
+
+
+async def test_a_status_that_was_heard_before_the_server_started_ends_it_too(quiet: World) -> None:
+    ups = quiet.ups()
+    async with forced(quiet) as kept:
+        kept.set(ups.id)
+        await noted(quiet, ups.key)
+    async with forced(quiet, "second") as kept:
+        await noted(quiet)
+        assert ups.id not in kept
+
+
+async def test_a_computer_knows_that_it_has_not_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert boot() == boot() != ""
+    monkeypatch.setattr("ridethrough.feeds.nut.forced.BOOT", tmp_path / "none")
+    assert boot() == ""
 
 
 async def test_one_that_is_there_no_longer_waits_for_it_to_come_back(quiet: World) -> None:
