@@ -58,7 +58,7 @@ async def test_a_feed_is_a_device_of_the_bridge_with_what_it_counts(
     for entity, value in (("requests", "120"), ("errors", "3"), ("clients", "2"), ("address", "0.0.0.0:161")):
         assert state_of(hass, f"sensor.snmp_{entity}") == value
     assert state_of(hass, "binary_sensor.snmp_serving") == "on"
-    assert state_of(hass, "binary_sensor.snmp_cannot_serve") == "off"
+    assert state_of(hass, "binary_sensor.snmp_fault") == "off"
     requests = hass.states.get("sensor.snmp_requests")
     assert requests is not None
     assert requests.attributes["state_class"] == "total_increasing"
@@ -132,7 +132,7 @@ async def test_a_feed_that_cannot_serve_shows_it(
         points={FEED_ID: {"feed.problem": reading("Port 161 is taken.")}},
         conditions={FEED_ID: {"feed_serving": state(False), "feed_failed": state(True)}},
     )
-    await until(hass, shows(hass, "binary_sensor.snmp_cannot_serve", "on"))
+    await until(hass, shows(hass, "binary_sensor.snmp_fault", "on"))
     assert state_of(hass, "binary_sensor.snmp_serving") == "off"
 
 

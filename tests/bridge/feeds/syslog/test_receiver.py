@@ -399,8 +399,8 @@ async def test_absence_is_in_the_event_log(world: World, monkeypatch: pytest.Mon
         await listener.start()
         await until(lambda: failed(active=False))
         # It tells of its own absence too, once it is back.
-        await until(lambda: any(b"Remote syslog: Cannot serve: over" in message for message in listener.messages))
-        assert any(b"Remote syslog: Cannot serve: begun" in message for message in listener.messages)
+        await until(lambda: any(b"Remote syslog: Fault: over" in message for message in listener.messages))
+        assert any(b"Remote syslog: Fault: begun" in message for message in listener.messages)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
