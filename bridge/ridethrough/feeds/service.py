@@ -100,14 +100,19 @@ class Service:
             context.site.remove(self.device.id)
 
     async def switch(self, *, on: bool) -> None:
-        """Switch it on or off; that outlasts a restart, until the configuration says something new."""
+        """Switch it on or off; that outlasts a restart, until the configuration says something new.
+
+        Raises what the store raises when it cannot be remembered; it is switched all the same.
+        """
         async with self._turn:
             if on == self._on:
                 return
-            await self._context.facts.put(self._fact, f"{_word(on)} {_word(self._enabled)}")
-            self._on = on
-            self._switched.set()
-            self._post()
+            try:
+                await self._context.facts.put(self._fact, f"{_word(on)} {_word(self._enabled)}")
+            finally:
+                self._on = on
+                self._switched.set()
+                self._post()
 
     def retire(self) -> None:
         """Let nothing be raised of it when it ends: the configuration no longer has it."""
@@ -118,7 +123,11 @@ class Service:
             if self._feed is None:
                 raise CommandError("offline", f"{self.title} does not serve at the moment.")
             return CommandResult(await self._feed.test())
-        await self.switch(on=command == START)
+        try:
+            await self.switch(on=command == START)
+        except Exception as error:  # noqa: BLE001 - with a full disk people must be able to switch a feed off
+            _LOGGER.warning("That %s is switched %s does not outlast a restart: %s", self.title, _word(self._on), error)
+            return CommandResult(f"{self.title} is switched {_word(self._on)}, but only until the bridge restarts.")
         return CommandResult(f"{self.title} is switched {_word(self._on)}.")
 
     # How it is done

@@ -216,6 +216,22 @@ async def test_it_is_switched_by_command_and_that_is_in_the_journal(house: House
     assert edges(told, "feed_enabled") == ["raised", "cleared", "raised"]
 
 
+async def test_a_full_disk_does_not_keep_a_feed_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(key: str, value: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with house.service():
+        await house.until_serving()
+        with monkeypatch.context() as patched:
+            patched.setattr(house.world.context.facts, "put", full)
+            assert await house.give("feed.stop") == "Echo is switched off, but only until the bridge restarts."
+        await house.until_serving(serving=False)
+        assert await house.closed()
+    assert "That Echo is switched off does not outlast a restart: [Errno 28] No space left" in caplog.text
+
+
 async def test_what_it_is_already_changes_nothing(house: House) -> None:
     async with house.service() as service:
         await house.until_serving()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import ClassVar
+from typing import ClassVar, override
 
 from ridethrough.config.feeds import ModbusConfig
 from ridethrough.feeds.base import Feed, FeedContext, FeedError, Traffic
@@ -25,6 +25,13 @@ class ModbusFeed(Feed):
         self._config = config
         self._places: dict[str, str] = {}
         """Where it serves: by way of what, and what to call that."""
+        self._slave: Slave | None = None
+
+    @property
+    @override
+    def problem(self) -> str | None:
+        """Why the serial line is not served while TCP is."""
+        return None if self._slave is None else self._slave.problem
 
     async def serve(self, ready: Callable[[str], None]) -> None:
         """See `Feed`. A serial line that is not there is tried again while TCP goes on; alone it is a FeedError."""
@@ -50,7 +57,7 @@ class ModbusFeed(Feed):
                     serves("tcp", await stack.enter_async_context(server.listening()))
                     tasks.create_task(server.keep())
                 if config.serial is not None:
-                    slave = Slave(config.serial, units, writer, self.traffic, context.clock)
+                    slave = self._slave = Slave(config.serial, units, writer, self.traffic, context.clock)
                     tasks.create_task(slave.run(lambda place: serves("rtu", place), alone=not config.tcp))
                 await asyncio.Future()  # until cancelled, or a task fails
         except* FeedError as errors:

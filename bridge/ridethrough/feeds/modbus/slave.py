@@ -155,6 +155,8 @@ class Slave:
         self._clock = clock
         self._served = False
         """Whether the line could be opened the last time."""
+        self.problem: str | None = None
+        """Why the line is not served although it is to be."""
 
     async def run(self, serves: Callable[[str | None], None], *, alone: bool) -> None:
         """Serve until cancelled; `serves` hears the name of the line when it is served, None when it is no more.
@@ -166,6 +168,7 @@ class Slave:
             try:
                 await self._serve(serves, again=failures > 0)
             except FeedError as error:
+                self.problem = str(error)
                 serves(None)
                 if alone:
                     raise
@@ -182,6 +185,7 @@ class Slave:
         try:
             line.listen(talk.hear)
             self._served = True
+            self.problem = None
             if again:
                 _LOGGER.info("Modbus serves %s again", line.path)
             serves(line.path)

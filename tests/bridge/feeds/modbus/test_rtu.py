@@ -224,11 +224,13 @@ async def test_a_line_that_is_pulled_out_and_put_back_while_tcp_goes_on(
             assert places == [f"127.0.0.1:{port}", f"127.0.0.1:{port}, {peer.path}"]
             peer.hang_up()
             await until(lambda: places[-1] == f"127.0.0.1:{port}")
+            assert peer.path in str(feed.problem)
             await asyncio.sleep(0.2)
             async with Master(port) as master:
                 assert await master.ask(READ_WORD) == ON_MAINS
             peer.plug_in()
             await until(lambda: peer.path in places[-1])
+            assert feed.problem is None
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     said = [record.getMessage() for record in caplog.records if record.name.startswith("ridethrough.feeds")]
