@@ -1,39 +1,16 @@
-"""How a serial line is set, and how long characters take on it."""
+"""How a link URL sets a serial line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import serial
 
+from ridethrough.serial_line import PARITIES, LineSettings
+
 from .option import choice
-
-
-@dataclass(frozen=True, slots=True)
-class LineSettings:
-    """How a serial line is set. Megatec: 2400 baud, 8 data bits, no parity, 1 stop bit, DTR on and RTS off.
-
-    Many interface cables take their supply from DTR and RTS, so both are set on purpose.
-    """
-
-    baud: int = 2400
-    parity: str = serial.PARITY_NONE
-    stop_bits: int = serial.STOPBITS_ONE
-    dtr: bool = True
-    rts: bool = False
-
-    @property
-    def bits(self) -> int:
-        """Bits that one character takes on the line, start and stop bits included."""
-        return 1 + 8 + int(self.parity != serial.PARITY_NONE) + self.stop_bits
-
-    def seconds(self, characters: int) -> float:
-        """How long so many characters occupy the line."""
-        return characters * self.bits / self.baud
-
 
 CHOICES: Mapping[str, Mapping[str, int | str | bool]] = {
     "baud": {str(baud): baud for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)},
-    "parity": {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD},
+    "parity": PARITIES,
     "stop": {"1": serial.STOPBITS_ONE, "2": serial.STOPBITS_TWO},
     "dtr": {"on": True, "off": False},
     "rts": {"on": True, "off": False},
@@ -75,4 +52,4 @@ def line_settings(options: Mapping[str, str], defaults: LineSettings | None = No
     )
 
 
-__all__ = ["CHOICES", "LineSettings", "line_settings"]
+__all__ = ["CHOICES", "LINE_OPTIONS", "line_settings"]

@@ -9,13 +9,13 @@ import termios
 from typing import Any
 
 import serial
+from serial_asyncio_fast import SerialTransport
 
 from ridethrough.clock import Clock
+from ridethrough.serial_line import LineSettings, set_free
 
 from .answer import Answer, FloodError, MalformedError, NoAnswerError
 from .base import LinkError
-from .line import LineSettings
-from .serial_device import Transport, set_free
 from .trace import RECEIVED, SENT, Trace, escaped
 
 BACKLOG = 4096
@@ -25,6 +25,13 @@ _MODEM_INPUTS = {"cts": termios.TIOCM_CTS, "dcd": termios.TIOCM_CD, "dsr": termi
 
 def _anything(_line: bytes) -> bool:
     return True
+
+
+class Transport(SerialTransport):
+    """pyserial's transport, less its complaint to the loop: that an adapter was unplugged is no bug of ours."""
+
+    def _fatal_error(self, exc: BaseException, message: str = "") -> None:
+        self._abort(exc)
 
 
 class SerialPort(asyncio.Protocol):
@@ -299,4 +306,4 @@ def _word(on: bool) -> str:
     return "on" if on else "off"
 
 
-__all__ = ["SerialPort"]
+__all__ = ["SerialPort", "Transport"]

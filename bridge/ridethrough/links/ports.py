@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import os
 
 from ridethrough.clock import Clock
+from ridethrough.serial_line import LineSettings, PortError, opened, sentence
 
 from .base import LinkError
-from .line import LineSettings
-from .port import SerialPort
-from .serial_device import Transport, opened, sentence
+from .port import SerialPort, Transport
 from .trace import Trace
 
 
@@ -76,7 +75,10 @@ class SerialPorts:
         trace = self.keep_trace(path)
         port = SerialPort(path, line, trace, self._clock, lambda: self._release(real))
         try:
-            device = await opened(path, real, line)
+            try:
+                device = await opened(path, real, line)
+            except PortError as error:
+                raise LinkError(str(error)) from error
             port.use(device)
             try:
                 Transport(asyncio.get_running_loop(), port, device)

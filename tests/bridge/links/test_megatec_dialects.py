@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ridethrough.links.base import CommandError, LinkError
-from ridethrough.links.line import LineSettings
 from ridethrough.links.megatec.conversation import Conversation, Verdict
 from ridethrough.links.megatec.dialects import BY_NAME
 from ridethrough.links.ports import SerialPorts
+from ridethrough.serial_line import LineSettings
 from tests.strangers import recorded
 
 from .conftest import Notebook

@@ -13,12 +13,13 @@ import time
 import pytest
 import serial
 
+from ridethrough import serial_line
 from ridethrough.clock import SystemClock
-from ridethrough.links import serial_device
 from ridethrough.links.answer import FloodError, MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
-from ridethrough.links.line import LineSettings, line_settings
+from ridethrough.links.line import line_settings
 from ridethrough.links.ports import SerialPorts
+from ridethrough.serial_line import LineSettings
 
 from .peers import MEGATEC, STATUS, SerialPeer
 
@@ -278,14 +279,14 @@ async def test_a_port_that_opens_after_it_was_given_up_is_closed_again(
 ) -> None:
     began, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    opened = serial_device.open_device
+    opened = serial_line.open_device
 
     def slow(*arguments: object) -> serial.Serial:
         loop.call_soon_threadsafe(began.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
         return opened(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(serial_device, "open_device", slow)
+    monkeypatch.setattr(serial_line, "open_device", slow)
     opening = asyncio.create_task(ports.open(peer.path, LINE))
     await began.wait()
     opening.cancel()
@@ -347,7 +348,7 @@ async def test_a_real_port_is_refused_to_others_while_it_is_ours(
     peer: SerialPeer, ports: SerialPorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Only root may still open it, to look.
-    monkeypatch.setattr(serial_device, "_is_pty", lambda _descriptor: False)
+    monkeypatch.setattr(serial_line, "_is_pty", lambda _descriptor: False)
     port = await ports.open(peer.path, LINE)
     if os.geteuid() == 0:
         assert exclusive(peer.path)
@@ -366,7 +367,7 @@ async def test_a_pty_is_not_left_refused_to_a_bridge_that_was_killed(peer: Seria
 async def test_a_port_that_goes_between_its_opening_and_its_use_is_free_again(
     peer: SerialPeer, ports: SerialPorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = serial_device.open_device
+    opened = serial_line.open_device
 
     def vanish(path: str, real: str, line: LineSettings) -> serial.Serial:
         device = opened(path, real, line)
@@ -374,7 +375,7 @@ async def test_a_port_that_goes_between_its_opening_and_its_use_is_free_again(
         device.fd = os.open("/dev/null", os.O_RDWR)
         return device
 
-    monkeypatch.setattr(serial_device, "open_device", vanish)
+    monkeypatch.setattr(serial_line, "open_device", vanish)
     with pytest.raises(LinkError, match="not a serial port"):
         await ports.open(peer.path, LINE)
     monkeypatch.undo()
@@ -383,7 +384,7 @@ async def test_a_port_that_goes_between_its_opening_and_its_use_is_free_again(
 
 def test_the_device_never_waits_and_tells_when_it_has_gone() -> None:
     master, slave = os.openpty()
-    device = serial_device.open_device("tty", os.ttyname(slave), LINE)
+    device = serial_line.open_device("tty", os.ttyname(slave), LINE)
     assert device.read(100) == b""
     while device.write(b"x" * 1000):
         pass

@@ -6,8 +6,8 @@ import pytest
 
 from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
-from ridethrough.links.line import LineSettings
 from ridethrough.links.ports import SerialPorts
+from ridethrough.serial_line import LineSettings
 
 from .peers import STATUS, SerialPeer
 

@@ -4,9 +4,9 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from ridethrough.clock import Clock
-from ridethrough.links.line import LineSettings
 from ridethrough.links.port import SerialPort
 from ridethrough.links.ports import SerialPorts
+from ridethrough.serial_line import LineSettings
 
 from .cables import BREAK
 from .rfc2217 import RemotePort, connect

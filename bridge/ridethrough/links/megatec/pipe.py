@@ -12,10 +12,10 @@ import re
 from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import Clock
 from ridethrough.links.base import LinkError, Report
-from ridethrough.links.line import LineSettings
 from ridethrough.links.port import SerialPort
 from ridethrough.links.ports import SerialPorts
 from ridethrough.links.trace import escaped
+from ridethrough.serial_line import LineSettings
 
 from .commands import CommandRow
 from .conversation import Conversation

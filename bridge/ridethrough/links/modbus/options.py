@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from ridethrough.links.base import LinkUrl
-from ridethrough.links.line import CHOICES, LINE_OPTIONS, LineSettings, line_settings
+from ridethrough.links.line import CHOICES, LINE_OPTIONS, line_settings
 from ridethrough.links.option import Option, Options, choice, number
 from ridethrough.maps.registers import Profile, load_profile, profile_names
+from ridethrough.serial_line import LineSettings
 
 PORT = 502
 """Where Modbus over TCP listens, by agreement with IANA."""

@@ -8,8 +8,8 @@ from typing import Protocol, Self
 
 from ridethrough.links.answer import MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
-from ridethrough.links.line import LineSettings
 from ridethrough.links.ports import SerialPorts, SharedPort
+from ridethrough.serial_line import LineSettings
 
 from .protocol import Question, find_rtu, find_tcp, rtu_frame, tcp_frame
 

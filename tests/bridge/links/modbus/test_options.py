@@ -3,9 +3,9 @@
 import pytest
 
 from ridethrough.links.base import LinkUrl
-from ridethrough.links.line import LineSettings
 from ridethrough.links.modbus.options import ModbusOptions, Reading, understand
 from ridethrough.links.schemes import check_link
+from ridethrough.serial_line import LineSettings
 
 
 def options(url: str) -> ModbusOptions:

@@ -1,7 +1,8 @@
-"""The operating system's serial device: opened in a thread, locked, read and written without waiting."""
+"""The operating system's serial lines: how one is set, opened in a thread, locked, read and written without waiting."""
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 import errno
 import fcntl
 import os
@@ -10,17 +11,36 @@ import stat
 import termios
 
 import serial
-from serial_asyncio_fast import SerialTransport
 
-from .base import LinkError
-from .line import LineSettings
+PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+"""By what people call them."""
 
 
-class Transport(SerialTransport):
-    """pyserial's transport, less its complaint to the loop: that an adapter was unplugged is no bug of ours."""
+class PortError(Exception):
+    """A serial port cannot be opened; the message says why and what to do about it."""
 
-    def _fatal_error(self, exc: BaseException, message: str = "") -> None:
-        self._abort(exc)
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """How a serial line is set. Megatec: 2400 baud, 8 data bits, no parity, 1 stop bit, DTR on and RTS off.
+
+    Many interface cables take their supply from DTR and RTS, so both are set on purpose.
+    """
+
+    baud: int = 2400
+    parity: str = serial.PARITY_NONE
+    stop_bits: int = serial.STOPBITS_ONE
+    dtr: bool = True
+    rts: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Bits that one character takes on the line, start and stop bits included."""
+        return 1 + 8 + int(self.parity != serial.PARITY_NONE) + self.stop_bits
+
+    def seconds(self, characters: int) -> float:
+        """How long so many characters occupy the line."""
+        return characters * self.bits / self.baud
 
 
 class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotations
@@ -52,10 +72,10 @@ class _Device(serial.Serial):  # type: ignore[misc]  # pyserial has no annotatio
 
 
 def open_device(path: str, real: str, line: LineSettings) -> serial.Serial:
-    """Open the device `real`, which its owner calls `path`; this may block. Raises LinkError."""
+    """Open the device `real`, which its owner calls `path`; this may block. Raises PortError."""
     try:
         if not _is_serial(Path(real).stat()):
-            raise LinkError(f"{path} is not a serial port.")
+            raise PortError(f"{path} is not a serial port.")
         device = _Device()
         device.port = real
         device.baudrate, device.parity, device.stopbits = line.baud, line.parity, line.stop_bits
@@ -68,7 +88,7 @@ def open_device(path: str, real: str, line: LineSettings) -> serial.Serial:
             with contextlib.suppress(OSError):  # the lock is the main thing; not every driver knows this one
                 fcntl.ioctl(device.fd, termios.TIOCEXCL)
     except (OSError, termios.error) as error:
-        raise LinkError(sentence(path, error)) from error
+        raise PortError(sentence(path, error)) from error
     return device
 
 
@@ -109,7 +129,10 @@ def _pseudo(device: int) -> bool:
 
 
 async def opened(path: str, real: str, line: LineSettings) -> serial.Serial:
-    """Open in a thread, as opening may block; a port that opens after we were cancelled is closed again."""
+    """Open in a thread, as opening may block; a port that opens after we were cancelled is closed again.
+
+    Raises PortError.
+    """
     opening = asyncio.get_running_loop().run_in_executor(None, open_device, path, real, line)
     try:
         return await asyncio.shield(opening)
@@ -125,4 +148,4 @@ def set_free(device: serial.Serial) -> None:
         termios.tcflush(device.fd, termios.TCIOFLUSH)
 
 
-__all__ = ["Transport", "open_device", "opened", "sentence", "set_free"]
+__all__ = ["PARITIES", "LineSettings", "PortError", "open_device", "opened", "sentence", "set_free"]
