@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from ridethrough.site import DeviceId
 
-from .database import Database, instant, stamp
+from .database import Database, instant, stamp, unbroken
 from .tables import CHARGES
 
 
@@ -31,12 +31,14 @@ class Charges:
         """Use the store's database."""
         self._database = database
 
+    @unbroken
     async def load(self) -> Mapping[DeviceId, Charge]:
         """Return what has been kept. Raises StoreError."""
         async with self._database.read() as connection:
             rows = await connection.execute(select(CHARGES.c.device, CHARGES.c.charge, CHARGES.c.at))
             return {DeviceId(device): Charge(charge / 10, instant(at)) for device, charge, at in rows}
 
+    @unbroken
     async def keep(self, charges: Mapping[DeviceId, Charge]) -> None:
         """Keep these in the place of those kept before; others stay. Raises StoreError."""
         if not charges:

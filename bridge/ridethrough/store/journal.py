@@ -16,7 +16,7 @@ from ridethrough.catalogue import Severity
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
 from ridethrough.site import DeviceId, Value
 
-from .database import Database, StoreError, instant, stamp
+from .database import Database, StoreError, instant, stamp, unbroken
 from .tables import EVENTS, RAISED
 
 KEEP = 100_000
@@ -50,22 +50,26 @@ class Journal:
         task.add_done_callback(self._appends.discard)
         return await asyncio.shield(task)
 
+    @unbroken
     async def after(self, seq: int, limit: int = 1000) -> list[Event]:
         """Return events with a higher number than `seq`, oldest first. Pruned ones are gone."""
         query = select(EVENTS).where(EVENTS.c.seq > min(seq, _LARGEST)).order_by(EVENTS.c.seq).limit(max(0, limit))
         async with self._reading() as connection:
             return [event_of(row) for row in await connection.execute(query)]
 
+    @unbroken
     async def last(self) -> int:
         """Return the highest number so far, 0 if there is none."""
         async with self._reading() as connection:
             return await _last(connection)
 
+    @unbroken
     async def first(self) -> int:
         """Return the number of the oldest event that is still kept, 0 if there is none."""
         async with self._reading() as connection:
             return int((await connection.execute(select(func.min(EVENTS.c.seq)))).scalar() or 0)
 
+    @unbroken
     async def raised(self) -> list[Event]:
         """Return, for every condition whose last edge is `raised`, that event; pruning does not touch them."""
         query = select(RAISED).order_by(RAISED.c.seq)
@@ -84,6 +88,7 @@ class Journal:
                 for row in await connection.execute(query)
             ]
 
+    @unbroken
     async def devices(self) -> frozenset[DeviceId]:
         """Return the devices of which there are events: those that have been connected at some time."""
         query = select(EVENTS.c.device).distinct().where(EVENTS.c.device.is_not(None))

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ridethrough.events.event import Event, JournalError
 
-from .database import Database, StoreError
+from .database import Database, StoreError, unbroken
 from .journal import event_of, row_of
 from .tables import PENDING
 
@@ -20,6 +20,7 @@ class Pending:
         """Use the store's database."""
         self._database = database
 
+    @unbroken
     async def note(self, event: Event) -> int:
         """Note a command, durably, and return the number to forget it by. Raises JournalError."""
         row = {name: value for name, value in row_of(event).items() if name != "seq"}
@@ -27,11 +28,13 @@ class Pending:
             result = await connection.execute(insert(PENDING).values(row).returning(PENDING.c.seq))
             return int(result.scalar_one())
 
+    @unbroken
     async def forget(self, number: int) -> None:
         """Forget a command whose end the journal knows. Raises JournalError."""
         async with self._writing() as connection:
             await connection.execute(delete(PENDING).where(PENDING.c.seq == number))
 
+    @unbroken
     async def unfinished(self) -> list[Event]:
         """Return what is noted, oldest first; `seq` is the number to forget it by. Raises JournalError."""
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 from ridethrough.catalogue import Role
 from ridethrough.clock import Clock
 
-from .database import Database, StoreError, instant, stamp
+from .database import Database, StoreError, instant, stamp, unbroken
 from .tables import TOKENS
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Tokens:
         self._database = database
         self._clock = clock
 
+    @unbroken
     async def create(self, name: str, role: Role, expires: datetime | None = None) -> str:
         """Make a token of 256 random bits and return it, this once.
 
@@ -77,6 +78,7 @@ class Tokens:
             await connection.execute(insert(TOKENS).values(row))
         return secret
 
+    @unbroken
     async def verify(self, secret: str) -> TokenInfo | None:
         """Return whose token this is, or None when it is unknown, revoked or expired. Raises StoreError.
 
@@ -86,15 +88,18 @@ class Tokens:
             return None
         return await self._valid(TOKENS.c.hash == _hash(secret), used=True)
 
+    @unbroken
     async def get(self, token_id: str) -> TokenInfo | None:
         """Return a token by its id if it is still valid; for connections that were let in with it."""
         return await self._valid(TOKENS.c.id == token_id, used=False)
 
+    @unbroken
     async def list(self) -> list[TokenInfo]:
         """Return all tokens by name, expired ones included."""
         async with self._database.read() as connection:
             return [_info(row) for row in await connection.execute(select(TOKENS).order_by(TOKENS.c.name))]
 
+    @unbroken
     async def revoke(self, name_or_id: str) -> bool:
         """Delete a token; False when there is none of that name or id."""
         query = delete(TOKENS).where(or_(TOKENS.c.name == name_or_id, TOKENS.c.id == name_or_id))

@@ -17,8 +17,9 @@ from ridethrough import serial_line
 from ridethrough.clock import SystemClock
 from ridethrough.links.answer import FloodError, MalformedError, NoAnswerError
 from ridethrough.links.base import LinkError
-from ridethrough.links.line import LineSettings, line_settings
+from ridethrough.links.line import line_settings
 from ridethrough.links.ports import SerialPorts
+from ridethrough.serial_line import LineSettings
 
 from .peers import MEGATEC, STATUS, SerialPeer
 

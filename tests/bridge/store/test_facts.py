@@ -50,23 +50,3 @@ async def test_a_text_is_kept_as_it_is(path: Path) -> None:
     async with Store.open(path) as store:
         await store.facts.put("'); DROP TABLE facts; --", text)
         assert await store.facts.get("'); DROP TABLE facts; --") == text
-
-
-async def test_a_caller_may_be_cancelled_at_any_moment(path: Path) -> None:
-    async with Store.open(path) as store:
-        before = asyncio.all_tasks()
-        for turns in range(60):
-            for work in (
-                store.facts.put("half-way", str(turns)),
-                store.facts.get("half-way"),
-                store.numbers.assign(f"scope {turns}", ["a", "b"]),
-            ):
-                task = asyncio.create_task(work)
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-                # Nothing is being closed behind our back.
-                assert asyncio.all_tasks() == before
-        assert await store.facts.get("half-way") is not None
-        assert await store.numbers.assign("scope 59", ["b", "a"]) == {"a": 1, "b": 2}

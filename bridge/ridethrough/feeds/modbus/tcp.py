@@ -27,6 +27,8 @@ RECEIVED = 4096
 """Bytes taken from a connection at once: what is asked with them is answered within a millisecond or two."""
 UNSENT = 65536
 """Bytes that a client may leave unread before it is heard no more, until it reads."""
+SILENT = 5.0
+"""Seconds after which a client that has never asked anything makes room for another."""
 KERNEL_UNSENT = 131072
 """The same within the operating system, which else would keep megabytes for each."""
 
@@ -242,13 +244,28 @@ class Server:
                     connection.abort()
 
     def admit(self, connection: Connection) -> bool:
-        """Take a client in, unless it comes from elsewhere or there are enough: those who are here stay."""
-        if len(self._connections) >= self._config.connections or not self._admission.admits(connection.master):
+        """Take a client in, unless it comes from elsewhere or there are enough.
+
+        Those who are here stay, but for who has never asked anything: else a few silent ones would keep out all others.
+        """
+        now = self._clock.monotonic()
+        if not self._admission.admits(connection.master) or not self._has_room(now):
             self.traffic.errors += 1
             return False
-        connection.quiet_since = self._clock.monotonic()
+        connection.quiet_since = now
         self._connections.add(connection)
         self.traffic.clients = len(self._connections)
+        return True
+
+    def _has_room(self, now: float) -> bool:
+        if len(self._connections) < self._config.connections:
+            return True
+        silent = [one for one in self._connections if not one.asked and now - one.quiet_since >= SILENT]
+        if not silent:
+            return False
+        longest = min(silent, key=lambda one: one.quiet_since)
+        longest.abort()
+        self.forget(longest)
         return True
 
     def forget(self, connection: Connection) -> None:
@@ -273,4 +290,4 @@ def _sentence(host: str, port: int, error: OSError) -> str:
             return f"{place}: {error.strerror or error}."
 
 
-__all__ = ["LONGEST", "RECEIVED", "SHORTEST", "UNSENT", "Connection", "Server"]
+__all__ = ["LONGEST", "RECEIVED", "SHORTEST", "SILENT", "UNSENT", "Connection", "Server"]

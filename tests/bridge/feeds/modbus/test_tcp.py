@@ -11,7 +11,7 @@ import pytest
 from ridethrough.clock import ManualClock, settle
 from ridethrough.config.feeds import ModbusConfig
 from ridethrough.feeds import FeedError
-from ridethrough.feeds.modbus.tcp import RECEIVED
+from ridethrough.feeds.modbus.tcp import RECEIVED, SILENT
 from tests.bridge.feeds.fuzz import STALL, watching_stalls
 from tests.bridge.feeds.rig import World, a_world, free_port
 
@@ -135,6 +135,32 @@ async def test_a_connection_that_asks_nothing_is_closed(
             assert await idle.closed()
             assert await busy.ask(READ_WORD) == ON_MAINS
             assert feed.traffic.clients == 1
+
+
+@pytest.mark.parametrize("unfinished", [b"", frame(READ_WORD)[:-1]], ids=["says nothing", "never finishes"])
+async def test_who_never_asks_does_not_keep_others_out(tmp_path: object, clock: ManualClock, unfinished: bytes) -> None:
+    async with a_world(tmp_path, clock) as world, AsyncExitStack() as stack:  # type: ignore[arg-type]  # as above
+        world.ups()
+        feed = await stack.enter_async_context(served(world, ModbusConfig(port=0, units=UPS_1, connections=3)))
+        good = await stack.enter_async_context(Master(feed.port))
+        assert await good.ask(READ_WORD) == ON_MAINS
+        silent = [await stack.enter_async_context(Master(feed.port)) for _ in range(2)]
+        for one in silent:
+            one.send(unfinished)
+        await until(lambda: feed.traffic.clients == 3)
+        # Whoever has just come may be about to ask.
+        async with Master(feed.port) as early:
+            assert await early.closed()
+        await clock.advance(SILENT)
+        for _ in silent:
+            late = await stack.enter_async_context(Master(feed.port))
+            assert await late.ask(READ_WORD) == ON_MAINS
+        for one in silent:
+            assert await one.closed()
+        assert await good.ask(READ_WORD) == ON_MAINS
+        assert feed.traffic.clients == 3
+        async with Master(feed.port) as fourth:
+            assert await fourth.closed()
 
 
 async def test_a_client_that_never_reads_costs_no_more_than_its_buffers(feed: Served, master: Master) -> None:
