@@ -2,6 +2,9 @@
 
 The way of a request: `transport` → `dispatcher` (with `access`, `usm`) → `reading` or `writing` → `instances`.
 The way of a value: the site → `tree` (with `lines`, `tables`, `encoding`) → `instances`.
+
+The codec and the security are our own and not pysnmp's, although DESIGN §7 names it: its agent was measured to hold the
+loop for 43 ms at a stretch in a bulk walk, of 20 ms that are allowed. Here a walk copies bytes that are ready.
 """
 
 from ridethrough.config.feeds import SnmpConfig

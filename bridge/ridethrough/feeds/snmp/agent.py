@@ -7,16 +7,18 @@ from typing import ClassVar
 from ridethrough.config.feeds import SnmpConfig
 from ridethrough.feeds.admission import Admission, Callers
 from ridethrough.feeds.base import Feed, FeedContext, Traffic
+from ridethrough.feeds.directory import Subject
 from ridethrough.maps.objects import Mib, load_mibs
 from ridethrough.site import Change, CommandError
 
 from .access import Communities
+from .alarm_table import BATTERIES
 from .ber import Oid
 from .counters import Counters
 from .dispatcher import Dispatcher
 from .engine_identity import EngineIdentity, load_identity
 from .instances import Encoded
-from .notifications import Notifications
+from .notifications import NO_TEST, Notifications, is_altered
 from .system import system
 from .transport import Transport
 from .usm import Engine, users
@@ -25,7 +27,6 @@ from .writing import Address, Writing
 
 SERVED = ("rfc1628", "extension", "modules", "bacs")
 """The MIBs that are served, of those that the maps know."""
-BATTERIES = "battery_system"
 SHOWN = frozenset({"ups", "transfer_switch", BATTERIES})
 """Kinds of devices that can be shown."""
 _COUNT = 30.0
@@ -56,6 +57,8 @@ class SnmpFeed(Feed):
         """What is shown to whoever does not say which device."""
         self._moved = asyncio.Event()
         self._notifications: Notifications | None = None
+        self._cold: bool | None = None
+        """Whether it is a cold start, until that has been told."""
         self._transport: Transport | None = None
         self._common: Mapping[Oid, Encoded] = {}
         self.counters = Counters()
@@ -64,6 +67,7 @@ class SnmpFeed(Feed):
         """Serve until cancelled. Raises FeedError when the port cannot be opened."""
         config, context = self._config, self.context
         identity = await load_identity(context)
+        self._cold = await is_altered(config, context)
         # Each password is hashed a million times over: not on the loop's time.
         known = await asyncio.to_thread(users, config.users, identity.engine_id)
         self._started = context.clock.monotonic()
@@ -152,8 +156,10 @@ class SnmpFeed(Feed):
                 continue
             for kind, otherwise in first.items():
                 view.show(kind, otherwise if key is None else key if self._as(key) == kind else None)
-        if first["ups"] != before:
+        if first["ups"] != before or self._notifications is None:
             self._moved.set()
+        else:
+            self._listen(self._notifications)
 
     def _as(self, key: str) -> str:
         """Tell by which MIBs a device is shown: a transfer switch by those of a UPS."""
@@ -169,25 +175,28 @@ class SnmpFeed(Feed):
             self._notifications.follow(change)
 
     async def _notify(self, identity: EngineIdentity) -> None:
-        """Run the notifications of the agent's own device, whichever that is."""
+        """Run the notifications of the agent's own devices, whichever these are."""
+        view = self._views[None]
         while True:
             self._moved.clear()
-            view = self._view(None)
-            tree = None if view is None else view.own
-            if tree is None:
+            if not view.trees:
                 await self._moved.wait()
                 continue
+            tree = view.own
             notifications = self._notifications = Notifications(
                 self._config,
                 self.context,
                 identity,
-                tree.subject,
-                tree.alarms,
+                Subject(self.context.directory, "") if tree is None else tree.subject,
+                lambda: [one.alarms for one in view.trees],
                 lambda: int(self.uptime() * 100),
                 traffic=self.traffic,
-                test=tree.last_test,
+                cold=self._cold,
+                test=(lambda: (NO_TEST, 0)) if tree is None else tree.last_test,
             )
-            tree.told = notifications.alarm_changed
+            self._cold = None
+            for one in view.trees:
+                one.told = notifications.alarm_changed
             telling = asyncio.create_task(notifications.run())
             moving = asyncio.create_task(self._moved.wait())
             try:
@@ -196,10 +205,19 @@ class SnmpFeed(Feed):
                     telling.result()
                     await self._moved.wait()
             finally:
-                self._notifications = tree.told = None
+                self._notifications = None
+                for one in view.trees:
+                    one.told = None
                 for task in (telling, moving):
                     task.cancel()
                 await asyncio.gather(telling, moving, return_exceptions=True)
+
+    def _listen(self, notifications: Notifications) -> None:
+        """Have the alarms of devices told that have come since."""
+        for tree in self._views[None].trees:
+            if tree.told is None:
+                tree.told = notifications.alarm_changed
+                notifications.alarms_found(tree.alarms)
 
     async def _count(self, callers: Callers) -> None:
         while True:

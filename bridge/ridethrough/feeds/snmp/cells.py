@@ -16,6 +16,8 @@ from .tables import Member
 
 _INSTEAD: Mapping[str, tuple[str, ...]] = {"sensor.value": ("sensor.temperature", "sensor.humidity")}
 """What else the value of an object may be: the map calls whatever a sensor measures its value."""
+_INDEXES = ("Index", "ModuleId")
+"""What the columns that number the rows of a table are called at the end."""
 _TIMERS = frozenset({"ups.timer.shutdown", "ups.timer.start", "ups.timer.reboot"})
 _COUNTING = ("shutdown_pending", "shutdown_imminent")
 """Conditions while which it cannot be said that no timer runs."""
@@ -40,6 +42,7 @@ class Cell:
     line: int = 0
     """The phase, from 1; 0 for none."""
     side: Side | None = None
+    """Whose line it is about, or whose lines it counts."""
 
     @property
     def needs(self) -> Iterable[Need]:
@@ -65,7 +68,7 @@ class Cell:
 
 def bits_of(row: ObjectRow) -> Mapping[str, int]:
     """Give the conditions that the bits of a status word stand for."""
-    return {bit.condition: bit.mask for bit in getattr(row, "bits", ())}
+    return {bit.condition: bit.mask for bit in row.bits}
 
 
 class Values:
@@ -91,7 +94,7 @@ class Values:
     def member(self, one: Member) -> bytes | None:
         """Return what a row of a table says in one column, None for nothing."""
         row = one.row
-        if row.name.endswith("Index"):
+        if row.name.endswith(_INDEXES):
             # The index of a table, where it can be read.
             return None if self._subject.part(one.part) is None else number(one.number)
         return self._encoded(row, one.part, None if row.key is None else self._reading(one.part, row.key))
@@ -103,6 +106,10 @@ class Values:
             return self._count(cell)
         if cell.line:
             return self._line(cell)
+        if cell.side is not None:
+            # Nobody has to have such lines: that none has been seen is no reason to say that there are none.
+            lines = 0 if self._subject.part(cell.part) is None else self._lines.count(cell.side)
+            return number(lines) if lines else None
         if row.name in _OF_THE_AGENT:
             return self._of_the_agent(cell)
         if row.key in _IDENTITY:

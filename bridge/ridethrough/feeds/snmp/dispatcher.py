@@ -31,8 +31,7 @@ from .counters import (
 )
 from .pdu import READING, Kind, Pdu, Status, read_pdu
 from .reading import refusal
-from .system import LARGEST_MESSAGE
-from .usm import Asked, Engine
+from .usm import Asked, Engine, largest
 from .view import View
 
 V1, V2C, V3 = 0, 1, 3
@@ -60,6 +59,8 @@ class Question:
     view: View
     permitted: bool = True
     """Whether the proof of who asks is as good as is wanted."""
+    proof: bytes = b""
+    """The digest by which it is certain who asks, and that nobody has altered it; empty without one."""
 
     @property
     def v1(self) -> bool:
@@ -181,7 +182,7 @@ class Dispatcher:
         def wrap(content: bytes) -> bytes:
             return element(Tag.SEQUENCE, head + content)
 
-        return Question(pdu, asker, version, LARGEST_MESSAGE - len(head) - 4, wrap, view)
+        return Question(pdu, asker, version, largest(pdu, proven=False) - len(head) - 4, wrap, view)
 
     def _asked(self, asked: Asked, host: str) -> Question | bytes | None:
         if not self._wanted(asked.pdu, V3):
@@ -196,7 +197,7 @@ class Dispatcher:
             return self._engine.report(asked, NO_CONTEXT)
         user = asked.user
         asker = Asker(f"SNMP {user.name} {host}", user.write, device)
-        return Question(asked.pdu, asker, V3, asked.most, asked.wrap, view, permitted=asked.level == user.level)
+        return Question(asked.pdu, asker, V3, asked.most, asked.wrap, view, asked.level == user.level, asked.proof)
 
     def _wanted(self, pdu: Pdu, version: int) -> bool:
         """Whether it is something that an agent answers."""

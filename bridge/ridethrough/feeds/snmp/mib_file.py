@@ -15,7 +15,7 @@ from types import MappingProxyType
 from ridethrough.catalogue import load_catalogue
 from ridethrough.maps.objects import AlarmRow, Mib, ObjectRow, load_alarms, load_mibs, under
 
-from .alarm_table import UPS_MIB
+from .alarm_table import BATTERIES, UPS_MIB
 
 UPDATED = "202611210000Z"
 """When the modules last changed; a module that says the same as before must not claim to be newer."""
@@ -86,7 +86,8 @@ MODULES = (
         {"RIDETHROUGH-UPS-MIB": ("upsMIB",)},
         ("bacs",),
         (f"{UPS_MIB}.5",),
-        "A battery system as Ridethrough serves it: its strings and modules one by one, with their alarms.",
+        "A battery system as Ridethrough serves it: its strings and modules one by one, and its alarms. Of its traps there "
+        "are only those for alarms; a warning is in bacsAlarmTable, but is not told.",
     ),
 )
 
@@ -124,8 +125,9 @@ class _Definition:
 def mib_files() -> Mapping[str, str]:
     """Make all files: their texts by their names. It is the same each time."""
     mibs = {mib.name: mib for mib in load_mibs()}
+    alarms = (*load_alarms().values(), *load_alarms(BATTERIES).values())
     made = {
-        f"{module.name}.txt": module_text(module, [mibs[name] for name in module.mibs], load_alarms().values())
+        f"{module.name}.txt": module_text(module, [mibs[name] for name in module.mibs], alarms)
         for module in MODULES
         if all(name in mibs for name in module.mibs)
     }
@@ -136,9 +138,11 @@ def mib_files() -> Mapping[str, str]:
 def module_text(module: Module, mibs: Sequence[Mib], alarms: Iterable[AlarmRow]) -> str:
     """Make the text of a module with the objects of these maps and, of the alarms, those that are its own."""
     frame = [row for row in _frame() if any(under(row.oid, prefix) for prefix in module.under)]
-    special = {row.oid: row for row in frame if row.kind == "as"}
+    served = {row.oid for mib in mibs for row in mib.rows}
+    # An index that can be read is an object like any other, with the syntax of the frame.
+    special = {row.oid: row for row in frame if row.kind == "as" or row.oid in served}
     definitions = [
-        _Definition(row.oid, row.name, row.kind, row.syntax, text=row.text) for row in frame if row.kind != "as"
+        _Definition(row.oid, row.name, row.kind, row.syntax, text=row.text) for row in frame if row.oid not in special
     ]
     definitions += [_object(row, special.get(row.oid)) for mib in mibs for row in mib.rows]
     definitions += [
@@ -199,7 +203,7 @@ def _of_object(row: ObjectRow) -> str:
     if row.key is None:
         return f"{row.name}."
     catalogue = load_catalogue()
-    kind = "ups" if row.child is None else row.child.kind
+    kind = _subject(row.oid) if row.child is None else row.child.kind
     point = catalogue.point(kind, row.key)
     name = row.key if point is None else point.name.format(**(point.key.match(row.key) or {}))
     whose = "" if row.child is None else f" of {_plain(row.child.name)}"
@@ -211,11 +215,16 @@ def _of_alarm(alarm: AlarmRow) -> str:
     whose = "" if alarm.child is None else f" of {_plain(alarm.child.name)}"
     if alarm.condition is None:
         return f"An event{whose} that is not a state; it is never present."
-    kind = "ups" if alarm.child is None else alarm.child.kind
+    kind = _subject(alarm.oid) if alarm.child is None else alarm.child.kind
     condition = load_catalogue().condition(kind, alarm.condition)
     found = None if condition is None else condition.template.match(alarm.condition)
     name = alarm.condition if condition is None else condition.name.format(**(found or {}))
     return f"{name}{whose}: the condition {alarm.condition}."
+
+
+def _subject(oid: str) -> str:
+    """Tell what kind of device it is about that a map does not name."""
+    return next(mib.kind for mib in load_mibs() if under(oid, mib.base))
 
 
 def _plain(name: str) -> str:

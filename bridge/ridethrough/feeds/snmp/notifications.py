@@ -1,7 +1,7 @@
 """What managers are told without asking: that the agent has started, and what happens to the UPS (RFC 1628 §3.2)."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -71,15 +71,17 @@ class Notifications:
         context: FeedContext,
         identity: EngineIdentity,
         subject: Subject,
-        alarms: AlarmTable,
+        alarms: Callable[[], Iterable[AlarmTable]],
         uptime: Callable[[], int],
         *,
         traffic: Traffic | None = None,
+        cold: bool | None = None,
         test: Callable[[], tuple[str, int]] = lambda: (NO_TEST, 0),
     ) -> None:
         """`uptime` is the agent's in hundredths of a second, which goes on where sysUpTime begins anew.
 
-        `test` gives what upsTestId and upsTestSpinLock have.
+        `alarms` gives the tables of all devices that are told of; `cold` whether the agent may show something else
+        than when it last ran, None for one that has told of its start already; `test` gives what upsTestId and upsTestSpinLock have.
         """
         self._config = config
         self._context = context
@@ -88,6 +90,7 @@ class Notifications:
         self._subject = subject
         self._alarms = alarms
         self._uptime = uptime
+        self._cold = cold
         self._test = test
         self._rows = {row.name: row for mib in load_mibs() if mib.base == f"{UPS_MIB}.1" for row in mib.rows}
         traffic = Traffic() if traffic is None else traffic
@@ -112,19 +115,23 @@ class Notifications:
     def alarm_changed(self, change: AlarmChange) -> None:
         """Tell of a row that came or went."""
         entry = change.entry
-        if entry.oid not in (NOT_ADDED if change.added else NOT_REMOVED):
+        if entry.told and entry.oid not in (NOT_ADDED if change.added else NOT_REMOVED):
             self._tell(self._of_entry(entry, added=change.added))
+
+    def alarms_found(self, table: AlarmTable) -> None:
+        """Tell of what is in a table that was not told of before."""
+        for entry in table.entries.values():
+            self.alarm_changed(AlarmChange(entry, added=True))
 
     async def run(self) -> None:
         """Tell the receivers until cancelled."""
-        cold = await self._is_altered()
         self._running = True
         try:
-            self._tell(
-                Notification("coldStart" if cold else "warmStart", f"{STANDARD}.{1 if cold else 2}", self._uptime())
-            )
-            for entry in self._alarms.entries.values():
-                self.alarm_changed(AlarmChange(entry, added=True))
+            if self._cold is not None:
+                word, number = ("coldStart", 1) if self._cold else ("warmStart", 2)
+                self._tell(Notification(word, f"{STANDARD}.{number}", self._uptime()))
+            for table in self._alarms():
+                self.alarms_found(table)
             self._look_at_outage()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._repeat())
@@ -302,13 +309,14 @@ class Notifications:
         user = next(user for user in self._config.users if user.name == receiver.user)
         return UserVoice(user, self._identity, self._clock, lambda: self._uptime() // 100)
 
-    async def _is_altered(self) -> bool:
-        """Whether the agent may show something else than when it last ran: what tells a cold start from a warm one."""
-        facts, shown = self._context.facts, sha256(f"{self._context.version} {self._config!r}".encode()).hexdigest()
-        if await facts.get(_CONFIGURED) == shown:
-            return False
-        await facts.put(_CONFIGURED, shown)
-        return True
+
+async def is_altered(config: SnmpConfig, context: FeedContext) -> bool:
+    """Whether the agent may show something else than when it last ran: what tells a cold start from a warm one."""
+    shown = sha256(f"{context.version} {config!r}".encode()).hexdigest()
+    if await context.facts.get(_CONFIGURED) == shown:
+        return False
+    await context.facts.put(_CONFIGURED, shown)
+    return True
 
 
 def _need(row: ObjectRow) -> Need:
@@ -316,4 +324,4 @@ def _need(row: ObjectRow) -> Need:
     return Need(None, row.key)
 
 
-__all__ = ["NO_TEST", "Notifications"]
+__all__ = ["NO_TEST", "Notifications", "is_altered"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+import re
 
 from ridethrough.feeds.base import FeedContext
 from ridethrough.feeds.directory import Part, Subject
@@ -14,6 +15,8 @@ from .orders import oid_of
 
 _HIGHEST = 2**31 - 1
 """The greatest index of a row."""
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
+"""An index, as devices are called by it; modules of a UPS may be counted from 0 on (upsModuleId)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Tables:
             kind, column = row.child.kind, Column(row, oid_of(row.oid))
             self._columns.setdefault(kind, []).append(column)
             wanted = self._wanted.setdefault(kind, {})
-            bits = [bit.condition for bit in getattr(row, "bits", ())]
+            bits = [bit.condition for bit in row.bits]
             names = [] if row.key is None else wordings(kind, row.key, catalogue) or (row.key,)
             for key in [(one, False) for one in names] + [(one, True) for one in (*row.conditions, *bits)]:
                 wanted.setdefault(key, []).append(column)
@@ -108,7 +111,7 @@ class Tables:
         if head != self._subject.key or not tail.startswith(f"{device.kind}-") or device.kind not in self._columns:
             return
         number = tail.removeprefix(f"{device.kind}-")
-        if number.isascii() and number.isdigit() and not number.startswith("0") and int(number) <= _HIGHEST:
+        if _NUMBER.fullmatch(number) is not None and int(number) <= _HIGHEST:
             self._parts[device.id] = Part(device.kind, number)
 
 

@@ -63,7 +63,7 @@ class Tree:
         self._shown: dict[int, AlarmEntry] = {}
         self.told: Callable[[AlarmChange], None] | None = None
         """Who else hears of alarms that come and go."""
-        self.alarms = AlarmTable(context, self.subject, self._alarm_changed)
+        self.alarms = AlarmTable(context, self.subject, self._alarm_changed, self._mibs[0].kind)
         for entry in self.alarms.entries.values():
             self._show_alarm(entry)
         self._count_alarms()
@@ -74,7 +74,7 @@ class Tree:
     @property
     def _listed(self) -> list[Mib]:
         """The MIBs with a table of alarms that is kept here."""
-        return [mib for mib in self._mibs if kind_of(mib) == "ups" and mib.alarms is not None]
+        return [mib for mib in self._mibs if mib.alarms is not None]
 
     @property
     def ready(self) -> bool:
@@ -137,7 +137,13 @@ class Tree:
                 for line in range(1, MOST + 1):
                     yield Cell(row, (*oid, line), part, line, side)
             elif row.index != "row":
-                yield Cell(row, (*oid, *oid_of(row.index)), part)
+                yield Cell(row, (*oid, *oid_of(row.index)), part, side=self._counted(row))
+
+    def _counted(self, row: ObjectRow) -> Side | None:
+        """Find the side whose lines an object counts that is no point: that of the table beside it."""
+        if row.key is not None or not row.name.endswith("NumLines"):
+            return None
+        return next(side for table, side in self._sides.items() if under(table, row.table))
 
     def _queue(self, found: Iterable[Cell | Member]) -> None:
         self._waiting |= dict.fromkeys(found)
@@ -212,9 +218,4 @@ class Tree:
                 self._instances.put(oid, number(present, Tag.GAUGE))
 
 
-def kind_of(mib: Mib) -> str:
-    """Name the kind of the device that a MIB is about."""
-    return str(getattr(mib, "kind", "ups"))
-
-
-__all__ = ["ALARM_ID", "ALARM_TIME", "AT_ONCE", "TURN", "Tree", "kind_of"]
+__all__ = ["ALARM_ID", "ALARM_TIME", "AT_ONCE", "TURN", "Tree"]

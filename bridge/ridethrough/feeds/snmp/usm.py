@@ -29,6 +29,8 @@ MODEL = 3
 """The user-based security model."""
 WINDOW = 150
 """Seconds by which a message may be off (RFC 3414 §2.2.3)."""
+ONE_FRAME = 1472
+"""Bytes of a datagram that goes through an Ethernet in one piece."""
 LATCHED = 2**31 - 1
 """Boots at which an engine gives up until it gets a new id."""
 SMALLEST_MESSAGE = 484
@@ -80,6 +82,8 @@ class Asked:
     """Bytes that the answer's PDU may have."""
     wrap: Callable[[bytes], bytes]
     """Makes a message of it."""
+    proof: bytes = b""
+    """The digest of the message, empty for one without: no other message has the same."""
 
 
 class _ReportError(Exception):
@@ -152,7 +156,7 @@ class Engine:
             if tag == Tag.OCTETS:
                 scoped = self._deciphered(data[start:end], security, user)
                 request_id = _request_id(scoped.data, 0, scoped.end) or _NO_REQUEST
-            return self._scoped(scoped, header, user)
+            return self._scoped(scoped, header, user, security.digest if header.level & _AUTH else b"")
         except _ReportError as error:
             self._counters.add(error.counter)
             if not header.flags & _REPORTABLE:
@@ -225,7 +229,7 @@ class Engine:
         except ValueError:
             raise _ReportError(UNDECIPHERED) from None
 
-    def _scoped(self, scoped: Reader, header: _Header, user: User) -> Asked:
+    def _scoped(self, scoped: Reader, header: _Header, user: User, proof: bytes) -> Asked:
         try:
             engine, context = scoped.take(Tag.OCTETS), scoped.take(Tag.OCTETS)
             pdu = read_pdu(scoped)
@@ -236,14 +240,14 @@ class Engine:
             raise
         if engine != self.identity.engine_id:
             raise _ReportError(NO_HANDLER, header.level, user)
-        largest = min(header.largest, LARGEST_MESSAGE)
 
         def wrap(content: bytes) -> bytes:
             return self._message(header.message_id, header.level, user, context, content)
 
         signature = user.authentication.size if user.authentication is not None else 0
         spare = _AROUND + 2 * len(engine) + len(user.name.encode()) + len(context) + signature
-        return Asked(user, header.level, context, pdu, largest - spare, wrap)
+        most = min(header.largest, largest(pdu, proven=bool(proof))) - spare
+        return Asked(user, header.level, context, pdu, most, wrap, proof)
 
     # Closing
 
@@ -278,6 +282,15 @@ class Engine:
         return int(self._uptime())
 
 
+def largest(pdu: Pdu, *, proven: bool) -> int:
+    """Give the bytes that an answer may have.
+
+    Without a proof of who asks, the address may be that of somebody else, whom a short GETBULK must not bury. Whoever
+    wants more than a frame has asks again.
+    """
+    return LARGEST_MESSAGE if proven or pdu.kind != Kind.GET_BULK else ONE_FRAME
+
+
 def _request_id(data: bytes, start: int, end: int) -> bytes | None:
     """Find the request id of a PDU that may be anything, for a report."""
     try:
@@ -292,4 +305,4 @@ def _request_id(data: bytes, start: int, end: int) -> bytes | None:
         return None
 
 
-__all__ = ["Asked", "Engine", "User", "users"]
+__all__ = ["ONE_FRAME", "WINDOW", "Asked", "Engine", "User", "largest", "users"]

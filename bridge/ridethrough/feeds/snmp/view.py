@@ -10,7 +10,7 @@ from .ber import Oid
 from .instances import Encoded, Instances
 from .orders import oid_of
 from .reading import Reading
-from .tree import ALARM_ID, ALARM_TIME, Tree, kind_of
+from .tree import ALARM_ID, ALARM_TIME, Tree
 
 
 class View:
@@ -24,7 +24,7 @@ class View:
         self._uptime = uptime
         self._mibs: dict[str, list[Mib]] = {}
         for mib in mibs:
-            self._mibs.setdefault(kind_of(mib), []).append(mib)
+            self._mibs.setdefault(mib.kind, []).append(mib)
         self._trees: dict[str, Tree] = {}
         self.instances = Instances()
         for oid, value in common.items():
@@ -33,8 +33,13 @@ class View:
 
     @property
     def own(self) -> Tree | None:
-        """What there is of the UPS: the device that has commands and alarms."""
+        """What there is of the UPS: the device that has commands and traps of its own."""
         return self._trees.get("ups")
+
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """What there is of each device."""
+        return tuple(self._trees.values())
 
     @property
     def ready(self) -> bool:

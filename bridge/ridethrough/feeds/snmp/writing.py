@@ -14,6 +14,7 @@ from .dispatcher import Dispatcher, Question
 from .orders import Accepted, Given, Refused, Way
 from .pdu import Kind, Status, response
 from .tree import Tree
+from .usm import WINDOW
 
 PATIENCE = 1.5
 """Seconds that an answer waits for a command to end. Clients ask again soon, and take silence for a refusal; a command
@@ -22,6 +23,10 @@ REPEATED = 30.0
 """Seconds for which a SET that comes again is the same and not another one."""
 MOST = 64
 """SETs that are remembered, and trees that are waited for, at once."""
+REPLAYED = 2 * WINDOW
+"""Seconds for which a recorded message of SNMPv3 is believed, at most: it may have come from a clock that is ahead."""
+MOST_PROOFS = 4096
+"""Digests of SETs that are remembered; only those who have a password can add to them."""
 
 _REFUSED = {
     # What a command ends with, and what that is in SNMP.
@@ -53,6 +58,8 @@ class Writing:
         self._send = send
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: OrderedDict[object, tuple[float, bytes | None]] = OrderedDict()
+        self._proofs: OrderedDict[bytes, float] = OrderedDict()
+        """When SETs with a proof have come: the same one again is a recording that somebody plays (RFC 3414 §1.2)."""
         self.dispatcher: Dispatcher | None = None
 
     def begin(self, question: Question, address: Address) -> None:
@@ -86,6 +93,9 @@ class Writing:
             if answer is not None:
                 self._close(question, answer, address)
             return
+        if self._is_replayed(question.proof, now):
+            dispatcher.close(question, b"")
+            return
         tree = question.view.own
         weighed = Refused(Status.NO_CREATION, 1) if tree is None else self._weigh(question, tree)
         if isinstance(weighed, Refused):
@@ -104,6 +114,17 @@ class Writing:
         if same in self._known:
             self._known[same] = now, answer
         self._close(question, answer, address)
+
+    def _is_replayed(self, proof: bytes, now: float) -> bool:
+        """Whether this very message has come before; it is remembered."""
+        while self._proofs and next(iter(self._proofs.values())) < now - REPLAYED:
+            self._proofs.popitem(last=False)
+        if not proof or proof in self._proofs:
+            return bool(proof)
+        if len(self._proofs) >= MOST_PROOFS:
+            self._proofs.popitem(last=False)
+        self._proofs[proof] = now
+        return False
 
     def _close(self, question: Question, answer: bytes, address: Address) -> None:
         assert self.dispatcher is not None

@@ -218,3 +218,22 @@ async def test_a_user_without_a_right_to_it_reads_nothing_by_less_proof(world: W
         assert answer is not None
         assert integer(16) in answer  # authorizationError
         assert integer(100) not in answer
+
+
+async def test_a_recorded_command_is_not_given_again(world: World) -> None:
+    world.ups(commands=("beeper.mute",))
+    engine = await identity(world)
+    writer = replace(SIGNER, write=True)
+    async with serving(world, config(users=(writer,))) as agent:
+        variable = element(Tag.SEQUENCE, name(oid(f"{UPS}.9.8.0")) + integer(3))
+        asked = element(Kind.SET, integer(7) + integer(0) + integer(0) + element(Tag.SEQUENCE, variable))
+        scoped = element(Tag.SEQUENCE, octets(engine) + octets(b"") + asked)
+        recorded = signed(engine, agent, scoped=scoped).encode()
+        assert await agent.ask(recorded, 2.0) is not None
+        # From another port, as somebody would who has only listened.
+        assert await agent.ask(recorded) is None
+        assert len(world.given) == 1
+        # The same wish in a message of its own is another one.
+        time = int(agent.feed.uptime()) + 1
+        assert await agent.ask(signed(engine, agent, scoped=scoped, time=time).encode(), 2.0) is not None
+    assert len(world.given) == 2

@@ -5,10 +5,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from ridethrough.config.feeds import SnmpCommunity
+from ridethrough.config.feeds import SnmpCommunity, SnmpUser
 from ridethrough.feeds import FeedError
 from ridethrough.feeds.snmp import counters
 from ridethrough.feeds.snmp.transport import Transport
+from ridethrough.feeds.snmp.usm import ONE_FRAME
 from ridethrough.sim.snmp_message import Message, Pdu, Tag, Value, Version
 from tests.bridge.feeds.rig import World
 
@@ -20,15 +21,16 @@ from .agents import (
     UPS,
     Agent,
     config,
+    credentials,
     fill,
     oid,
     question,
     serving,
+    user,
     wide_table,
 )
 
 GOOD = question(Pdu.GET, SYS_NAME)
-LARGEST = 65507
 
 
 def names(message: Message) -> list[str]:
@@ -71,17 +73,27 @@ async def test_bulk_gives_what_its_two_numbers_say(world: World, numbers: tuple[
         assert (answer.error, names(answer)) == (0, expected)
 
 
-async def test_a_huge_bulk_is_cut_to_a_datagram(world: World) -> None:
+async def test_a_huge_bulk_is_cut_to_a_frame(world: World) -> None:
     world.ups()
     fill(world, 600, amount=3.0)
     async with serving(world, mibs=(wide_table(),)) as agent:
         asked = question(Pdu.GET_BULK, WIDE, numbers=(0, 2**31 - 1))
         data = await agent.ask(asked.encode(), 3.0)
         assert data is not None
-        assert LARGEST - 64 < len(data) <= LARGEST
-        found = names(Message.decode(data))
-        assert found[:2] == [f"{WIDE}.1.1", f"{WIDE}.1.2"]
-        assert len(found) > 2500
+        # Whose address it is nobody knows who only gives a community: one frame is all that it is worth.
+        assert ONE_FRAME - 64 < len(data) <= ONE_FRAME
+        assert names(Message.decode(data))[:2] == [f"{WIDE}.1.1", f"{WIDE}.1.2"]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("who", "frames"), [(user(), 1), (user("sha", "aes"), 40)], ids=["no proof", "proof"])
+async def test_only_who_proves_who_they_are_gets_more_than_a_frame(world: World, who: SnmpUser, frames: int) -> None:
+    world.ups()
+    fill(world, 600, amount=3.0)
+    async with serving(world, config(users=(who,)), mibs=(wide_table(),)) as agent:
+        _, out = await agent.run("snmpbulkget", credentials(who), "-Cn0", "-Cr2600", WIDE)
+        size = len(out.splitlines()) * 20
+        assert size < ONE_FRAME if frames == 1 else size > ONE_FRAME * 20
 
 
 async def test_what_does_not_fit_is_too_big_or_dropped(world: World) -> None:

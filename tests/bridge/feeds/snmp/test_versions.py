@@ -84,16 +84,6 @@ async def test_a_bulk_walk_gives_the_same_as_one_by_one(world: World, who: list[
         assert list(slow) == [f"{WIDE}.{column}.{row}" for column in range(1, 7) for row in range(1, 41)]
 
 
-async def test_a_table_is_one_for_snmptable(world: World) -> None:
-    world.ups()
-    fill(world, 3)
-    async with serving(world, mibs=(wide_table(),)) as agent:
-        # Without a MIB it cannot know the columns: it must refuse for that reason, not for what we say.
-        code, out = await agent.run("snmptable", V2C, WIDE.rpartition(".")[0])
-        assert code, out
-        assert "Was that a table?" in out
-
-
 @pytest.mark.parametrize("who", [V1, V2C, BY_V3], ids=["v1", "v2c", "v3"])
 async def test_what_is_not_there_is_told_in_the_words_of_the_version(world: World, who: list[str]) -> None:
     world.ups()

@@ -9,7 +9,7 @@ from ridethrough.config.feeds import SnmpConfig, SnmpReceiver, SnmpUser
 from ridethrough.feeds import Subject, Traffic
 from ridethrough.feeds.snmp.alarm_table import AlarmChange, AlarmTable
 from ridethrough.feeds.snmp.engine_identity import EngineIdentity, load_identity
-from ridethrough.feeds.snmp.notifications import Notifications
+from ridethrough.feeds.snmp.notifications import Notifications, is_altered
 from tests.bridge.feeds.rig import World
 
 from .trapd import USERS
@@ -47,9 +47,10 @@ async def telling(
         context,
         identity,
         subject,
-        alarms,
+        lambda: (alarms,),
         lambda: int((context.clock.monotonic() - began) * 100),
         traffic=traffic,
+        cold=await is_altered(config, context),
     )
     end = [world.site.observe(alarms.follow), world.site.observe(notifications.follow)]
     task = asyncio.create_task(notifications.run())

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from ridethrough.feeds.snmp.agent import served
 from ridethrough.feeds.snmp.alarm_table import UPS_MIB
-from ridethrough.feeds.snmp.mib_file import MODULES, mib_files, module_text
-from ridethrough.maps.objects import AlarmRow, Mib, load_alarms, load_mibs, under
+from ridethrough.feeds.snmp.mib_file import mib_files
+from ridethrough.maps.objects import load_alarms, under
 from tests.peers.snmpd import READ, Snmpd
 from tests.strangers import peer
 
-MODULE = "RIDETHROUGH-UPS-MIB"
-SERVED = [row for mib in load_mibs() if mib.name in ("rfc1628", "extension", "modules") for row in mib.rows]
-NAMED = {row.oid: row.name for row in SERVED} | {
-    alarm.oid: alarm.name for alarm in load_alarms().values() if under(alarm.oid, UPS_MIB)
+MODULE, BATTERIES = "RIDETHROUGH-UPS-MIB", "RIDETHROUGH-BACS-MIB"
+NAMED = {row.oid: row.name for mib in served() for row in mib.rows} | {
+    alarm.oid: alarm.name
+    for kind in ("ups", "battery_system")
+    for alarm in load_alarms(kind).values()
+    if under(alarm.oid, UPS_MIB)
 }
 """What the maps call things."""
 
@@ -46,7 +49,7 @@ def test_texts_are_the_same_each_time() -> None:
     first = dict(mib_files())
     mib_files.cache_clear()
     assert dict(mib_files()) == first
-    assert list(first) == [f"{MODULE}.txt", "SNMPv2-SMI.txt", "SNMPv2-TC.txt", "SNMPv2-CONF.txt"]
+    assert list(first) == [f"{MODULE}.txt", f"{BATTERIES}.txt", "SNMPv2-SMI.txt", "SNMPv2-TC.txt", "SNMPv2-CONF.txt"]
     assert all(text.isascii() and max(map(len, text.splitlines())) < 160 for text in first.values())
 
 
@@ -66,9 +69,9 @@ async def test_net_snmp_loads_everything_without_a_complaint(mibs: Path) -> None
 @pytest.mark.peer
 async def test_net_snmp_calls_every_object_as_the_maps_do(mibs: Path) -> None:
     oids = [f".{oid}" for oid in NAMED]
-    told = await said_by("snmptranslate", "-M", mibs, "-m", MODULE, "-Os", *oids)
+    told = await said_by("snmptranslate", "-M", mibs, "-m", "ALL", "-Os", *oids)
     assert dict(zip(NAMED, told.split(), strict=True)) == NAMED
-    back = await said_by("snmptranslate", "-M", mibs, "-m", MODULE, "-IR", "-On", *NAMED.values())
+    back = await said_by("snmptranslate", "-M", mibs, "-m", "ALL", "-IR", "-On", *NAMED.values())
     assert back.split() == oids
 
 
@@ -79,9 +82,10 @@ async def test_traps_are_described_with_their_variables(mibs: Path) -> None:
 
 
 @pytest.mark.peer
-async def test_smilint_finds_no_error(mibs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", [MODULE, BATTERIES])
+async def test_smilint_finds_no_error(mibs: Path, tmp_path: Path, module: str) -> None:
     (tmp_path / "smi.conf").write_text(f"path {mibs}\n")
-    assert await said_by("smilint", "-c", tmp_path / "smi.conf", "-l", "3", "-s", mibs / f"{MODULE}.txt") == ""
+    assert await said_by("smilint", "-c", tmp_path / "smi.conf", "-l", "3", "-s", mibs / f"{module}.txt") == ""
 
 
 @pytest.mark.peer
@@ -100,20 +104,3 @@ async def test_a_walk_shows_names_and_words(mibs: Path, tmp_path: Path) -> None:
         "upsTestResultsSummary.0 = INTEGER: noTestsInitiated(6)",
     ):
         assert line in told.splitlines()
-
-
-@pytest.mark.peer
-async def test_a_battery_system_has_a_module_of_its_own(mibs: Path, tmp_path: Path) -> None:
-    """As soon as a map has its objects; here one with a single object and a single alarm."""
-    base = next(mib for mib in load_mibs() if mib.name == "modules")
-    count = next(row for row in base.rows if row.name == "upsNumModules")
-    row = count.__replace__(mib="bacs", oid=f"{UPS_MIB}.5.2.4", name="bacsNumModules", key=None)
-    mib = Mib("bacs", "", f"{UPS_MIB}.5", (), None, (row,), None, None)
-    alarm = AlarmRow(f"{UPS_MIB}.5.3.3.22", "bacsAlarmThermalRunaway", None, None)
-    module = next(module for module in MODULES if module.name == "RIDETHROUGH-BACS-MIB")
-    (mibs / f"{module.name}.txt").write_text(module_text(module, [mib], [alarm]))
-    told = await said_by("snmptranslate", "-M", mibs, "-m", "ALL", "-IR", "-On", "bacsAlarmThermalRunaway")
-    assert told.strip() == f".{UPS_MIB}.5.3.3.22"
-    (tmp_path / "smi.conf").write_text(f"path {mibs}\n")
-    said = await said_by("smilint", "-c", tmp_path / "smi.conf", "-l", "2", mibs / f"{module.name}.txt")
-    assert said == ""
