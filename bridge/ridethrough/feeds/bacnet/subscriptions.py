@@ -47,7 +47,7 @@ SILENCE = Backoff(first=10.0, cap=600.0)
 """How long a peer that does not answer is left alone."""
 SWEEP = 1.0
 """Seconds between looks for subscriptions that have ended."""
-TURN = 0.004
+TURN = 0.002
 """Seconds of the loop after which others have their turn."""
 
 _PRESENT_VALUE = PropertyIdentifier("present-value")
