@@ -104,6 +104,8 @@ class Datagrams(Server[PDU]):
 
     def received(self, content: bytes, sender: tuple[str, int], destination: Any) -> None:
         """Let a packet wait, if its sender is admitted and it may be BACnet at all."""
+        if sender == self.address.addrTuple:
+            return  # our own broadcast
         wrong = content[:1] != b"\x81" or len(content) > LONGEST
         if wrong or len(self._waiting) >= WAITING or not self._admission.admits(sender[0]):
             self._traffic.errors += 1
@@ -128,8 +130,6 @@ class Datagrams(Server[PDU]):
             self._transports[0].sendto(bytes(pdu.pduData), place)
 
     async def _take(self, content: bytes, sender: tuple[str, int], destination: Any) -> None:
-        if sender == self.address.addrTuple:
-            return
         try:
             await self.response(PDU(content, source=_station(sender), destination=destination or self.address))
         except Exception:  # noqa: BLE001 (the library raises whatever comes of wrong bytes)

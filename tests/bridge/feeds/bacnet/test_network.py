@@ -126,6 +126,18 @@ async def test_a_broadcast_is_answered(world: World) -> None:
             assert (await client.ask(BROADCAST_WHO_IS))[-11:-7] is not None
 
 
+async def test_nobody_is_a_client_of_itself(world: World) -> None:
+    """Its own I-Am comes back as a broadcast."""
+    async with serving(world, prefix=8) as served:
+        async with a_stranger(served) as stranger:
+            assert await stranger.read(f"device,{DEVICE}", "object-name") == "Test bridge"
+        assert served.traffic.requests == 1
+    async with serving(world, prefix=8) as served:
+        await until(lambda: served.traffic.clients, lambda clients: clients == 0, 1)
+        await asyncio.sleep(0.05)
+        assert served.traffic.clients == 0
+
+
 async def test_a_port_in_use_is_said(world: World) -> None:
     async with serving(world) as served:
         with pytest.raises(FeedError, match=f"port {served.config.port} of 127.0.0.1 is in use"):
@@ -280,7 +292,7 @@ async def test_a_strangers_decoder_finds_nothing_malformed(world: World, tmp_pat
     ):
         objects = await stranger.objects()
         for which in {which.split(",")[0]: which for which in objects.values()}.values():
-            await stranger.client.read_multiple(served.place, {which: ["all"]})
+            assert await stranger.everything(which)
         await stranger.subscribe(objects["ups-1.on_battery"], 1)
         await stranger.subscribe(objects["ups-1.battery.charge"], 2, confirmed=True)
         await stranger.subscribe_property(objects["ups-1.ups.mode"], "present-value", 3)
