@@ -203,6 +203,8 @@ class ConditionEvents:
         one.status, steps = follow(one.status, one.row.reporting, holds=state.active, known=known, now=now)
         if steps:
             self._untold.extend((one, step, one.active, one.reliability) for step in steps)
+            # At once, so that subscribers hear of the value and of its flags together.
+            one.obj.eventState = _STATES[one.status.state]
             self._changed(one)
 
     def acknowledge(self, obj: Any, state: int, stamp: datetime | None, source: str) -> None:
