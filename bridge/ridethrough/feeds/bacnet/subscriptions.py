@@ -5,7 +5,7 @@ change is only noted; what is sent is the latest value, when the loop has time f
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 import math
 import struct
@@ -126,7 +126,7 @@ class Subscriptions:
         clock: Clock,
         device: tuple[int, int],
         send: Callable[[Any], Coroutine[Any, Any, None]],
-        ask: Callable[[Any], asyncio.Future[Any]],
+        ask: Callable[[Any], Awaitable[Any]],
     ) -> None:
         """`send` sends what needs no answer, `ask` what must be confirmed."""
         self._clock = clock
