@@ -22,17 +22,19 @@ from .wire import Device
 
 MANUFACTURER = "Ridethrough"
 BRIDGE = "bridge"
+OWN: Mapping[str, str] = {BRIDGE: "Bridge", "feed": "Feed"}
+"""What of ourselves is shown as a device, and what stands for its model."""
 
 
 @callback
 def device_info(device: Device) -> DeviceInfo:
     """How the registry describes a device that is no child."""
-    bridge = device.kind == BRIDGE
+    own = OWN.get(device.kind)
     return DeviceInfo(
         identifiers={(DOMAIN, device.id)},
         name=device.name,
-        manufacturer=device.manufacturer or (MANUFACTURER if bridge else None),
-        model=device.model or ("Bridge" if bridge else None),
+        manufacturer=device.manufacturer or (MANUFACTURER if own else None),
+        model=device.model or own,
         serial_number=device.serial,
         sw_version=device.firmware,
     )

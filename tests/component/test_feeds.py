@@ -54,7 +54,7 @@ async def test_a_feed_is_a_device_of_the_bridge_with_what_it_counts(
     feed = devices.async_get_device_by_identifier((DOMAIN, FEED_ID), loaded.entry_id)
     assert whole is not None
     assert feed is not None
-    assert (feed.name, feed.via_device_id) == ("SNMP", whole.id)
+    assert (feed.name, feed.manufacturer, feed.model, feed.via_device_id) == ("SNMP", "Ridethrough", "Feed", whole.id)
     for entity, value in (("requests", "120"), ("errors", "3"), ("clients", "2"), ("address", "0.0.0.0:161")):
         assert state_of(hass, f"sensor.snmp_{entity}") == value
     assert state_of(hass, "binary_sensor.snmp_serving") == "on"

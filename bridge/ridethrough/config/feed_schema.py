@@ -1,7 +1,7 @@
 """What may stand under feeds: in the configuration file."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,15 @@ def _user(values: dict[str, Any]) -> SnmpUser:
     return user
 
 
+def _is_outside(place: str, networks: Sequence[Network]) -> bool:
+    """Whether this is an IP address, with or without a port or a prefix, that is in none of these networks."""
+    try:
+        address = ip_address(place.partition(":")[0].partition("/")[0])
+    except ValueError:
+        return False
+    return bool(networks) and not any(address in network for network in networks)
+
+
 def _bacnet() -> Callable[[Tree], BacnetConfig]:
     foreign = section(
         {vol.Required("address"): text, vol.Optional("ttl"): lambda value: round(measure(REGISTRATION)(value))},
@@ -253,6 +262,13 @@ def _bacnet() -> Callable[[Tree], BacnetConfig]:
         config = BacnetConfig(**values)
         if config.foreign is not None and config.bbmd:
             raise vol.Invalid("a foreign device cannot be a BBMD too: give one of foreign and bbmd")
+        others = {"recipients": config.recipients, "bbmd": config.bbmd}
+        if config.foreign is not None:
+            others["foreign"] = (config.foreign.address,)
+        for key, places in others.items():
+            for place in places:
+                if _is_outside(place, config.clients):
+                    raise vol.Invalid(f"{place} is outside of clients: what it answers would not be heard", path=[key])
         return config
 
     return section(

@@ -15,6 +15,7 @@ SYSTEM: Mapping[str, str] = {
     "device_added": "{name} ({device}) added by {actor}",
     "device_changed": "{name} ({device}) changed by {actor}",
     "device_removed": "{name} ({device}) removed by {actor}",
+    "acknowledged": "{condition}: {state}, acknowledged by {name} ({actor})",
     "events_lost": "{count} events were lost while the journal could not be written",
 }
 """What the bridge itself does, with the details of the event in their places."""

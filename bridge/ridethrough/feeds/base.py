@@ -37,10 +37,16 @@ class Facts(Protocol):
 
 
 class EventSource(Protocol):
-    """Tells of events once they are in the journal: `events.Recorder`."""
+    """Tells of events once they are in the journal, and takes new ones: `events.Recorder`."""
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` with each event in the order of their numbers; returns what ends that."""
+
+    async def record(self, event: Event) -> object:
+        """Write an event into the journal and tell the subscribers. Raises JournalError.
+
+        Whoever gives up waiting does not take the event back: it is written as soon as that is possible.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from ridethrough.feeds.bacnet import make
 from ridethrough.site import Device
 from tests.bridge.feeds.rig import World, a_world, free_port
 
-SECONDS = 2.0
+SECONDS = 1.0
+TURNS = 3
 MODULES = 512
 PROPERTIES = 50
 """Read by one ReadPropertyMultiple: as many present values as a client asks for at once."""
@@ -181,26 +182,21 @@ async def stalls(world: World, devices: list[Device], port: int) -> None:
 async def main() -> None:
     """Run all of it."""
     print("BACnet/IP")
-    async with bare() as port:
-        single = await asker(port, one_property())
-        several = await asker(port, one_object_often()) * PROPERTIES
     with tempfile.TemporaryDirectory() as folder:
         async with a_world(Path(folder)) as world:
             devices = [world.device(f"module-{number}", "ups_module") for number in range(1, MODULES + 1)]
             change(world, devices, 0)
             before = perf_counter()
-            async with ours(world) as port:
-                print(f"  {MODULES * 6} objects are there after {perf_counter() - before:.2f} s")
-                our_single = await asker(port, one_property())
-                our_several = await asker(port, many_properties()) * PROPERTIES
-                print(
-                    f"  ReadProperty/s: {our_single:,.0f}; the bare library with one object: {single:,.0f} "
-                    f"({our_single / single:.2f} of it)"
-                )
-                print(
-                    f"  ReadPropertyMultiple properties/s: {our_several:,.0f}; the bare library: {several:,.0f} "
-                    f"({our_several / several:.2f} of it)"
-                )
+            async with ours(world) as port, bare() as other:
+                print(f"  {MODULES * 6} objects are there after {perf_counter() - before:.2f} s, and the library's one")
+                for what, count, question, counterpart in (
+                    ("ReadProperty/s", 1, one_property(), one_property()),
+                    ("ReadPropertyMultiple properties/s", PROPERTIES, many_properties(), one_object_often()),
+                ):
+                    # In turns, and the best of each: others may have the processor meanwhile.
+                    pairs = [(await asker(port, question), await asker(other, counterpart)) for _ in range(TURNS)]
+                    mine, bare_one = (max(several) * count for several in zip(*pairs, strict=True))
+                    print(f"  {what}: {mine:,.0f}; the bare library: {bare_one:,.0f} ({mine / bare_one:.2f} of it)")
                 # As the bridge does once it has started.
                 gc.collect()
                 gc.freeze()

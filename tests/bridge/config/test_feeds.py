@@ -406,6 +406,17 @@ MISTAKES = [
     ),
     # BACnet.
     ("bacnet:\n  device_id: 4194303\n", 2, "must be a whole number from 0 to 4194302, not 4194303"),
+    (
+        "bacnet:\n  clients: 192.0.2.0/24\n  recipients: ['*', 192.0.2.9, '198.51.100.7:47809']\n",
+        3,
+        "feeds.bacnet.recipients: 198.51.100.7:47809 is outside of clients: what it answers would not be heard",
+    ),
+    (
+        "bacnet:\n  foreign: {address: 198.51.100.1}\n  clients: 192.0.2.0/24\n",
+        2,
+        "feeds.bacnet.foreign: 198.51.100.1 is outside of clients",
+    ),
+    ("bacnet:\n  bbmd: [198.51.100.1/24]\n  clients: 192.0.2.0/24\n", 2, "198.51.100.1/24 is outside of clients"),
     ("bacnet:\n  prefix: 33\n", 2, "must be a whole number from 1 to 32, not 33"),
     ("bacnet:\n  apdu_timeout: 5 min\n", 2, "must be a number from 0.1 to 60 s; units: s, ms"),
     ("bacnet:\n  foreign: {ttl: 60}\n", 2, "feeds.bacnet.foreign: the key address is missing"),

@@ -84,6 +84,22 @@ def test_every_commented_setting_of_the_example_is_valid_too(write: Write, tmp_p
     assert config.ups[1].password == "hunter2"
 
 
+def test_the_feeds_of_the_example_are_valid(write: Write, tmp_path: Path) -> None:
+    """They are commented as a block, from the first column on."""
+    (tmp_path / "ca.pem").touch()
+    before, begin, rest = EXAMPLE.partition("# feeds:\n")
+    block, end, after = rest.partition("\nups:\n")
+    text = before + "feeds:\n" + re.sub("^#", "", block, flags=re.MULTILINE) + end + after
+    text = text.replace("/etc/ssl/certs/ca-certificates.crt", "ca.pem")
+    names = ("nut_password", "snmp_community", "snmp_read", "snmp_other", "snmp_password", "snmp_privacy")
+    config = load(write(text, "".join(f"{name}: long-enough-{name}\n" for name in names)))
+    assert begin
+    assert [feed.name for feed in config.feeds] == ["modbus", "snmp", "bacnet", "syslog", "nut"]
+    assert all(feed.enabled for feed in config.feeds)
+    assert config.feeds.bacnet is not None
+    assert config.feeds.bacnet.recipients == ("192.0.2.9",)
+
+
 def test_all_settings_of_a_ups_are_read(write: Write) -> None:
     (ups,) = load(
         write(

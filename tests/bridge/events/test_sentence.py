@@ -52,6 +52,14 @@ CONDITION, COMMAND, SYSTEM = EventKind
             "Rack UPS: {0} (ups-2) added by {admin}",
             id="braces",
         ),
+        pytest.param(
+            SYSTEM,
+            "acknowledged",
+            OCCURRED,
+            {"condition": "Battery low", "state": "begun", "name": "Control room", "actor": "BACnet 192.0.2.7"},
+            "Rack UPS: Battery low: begun, acknowledged by Control room (BACnet 192.0.2.7)",
+            id="acknowledged",
+        ),
     ],
 )
 def test_an_event_is_said_in_words(

@@ -19,8 +19,8 @@ AROUND_EVENTS = 7
 class AlarmServices:
     """Mixed into an application; it answers once `condition_events` is set.
 
-    Acknowledging needs no grant: it changes what BACnet clients see of an event, and nothing of the bridge or of any
-    device. Who may reach the feed at all is a matter of its networks.
+    Acknowledging needs no grant: it changes what BACnet clients see of an event, and nothing of any device; who did so
+    is in the journal. Who may reach the feed at all is a matter of its networks.
     """
 
     condition_events: ConditionEvents | None = None
@@ -36,7 +36,11 @@ class AlarmServices:
             raise ExecutionError("object", "noAlarmConfigured")
         try:
             self.condition_events.acknowledge(
-                obj, int(apdu.eventStateAcknowledged), _moment(apdu.timeStamp), str(apdu.acknowledgmentSource)
+                obj,
+                int(apdu.eventStateAcknowledged),
+                _moment(apdu.timeStamp),
+                by=str(apdu.acknowledgmentSource),
+                at=str(apdu.pduSource),
             )
         except UnknownEventObject as error:
             raise ExecutionError("object", "noAlarmConfigured") from error

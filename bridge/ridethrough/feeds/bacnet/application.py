@@ -27,6 +27,7 @@ from ridethrough.feeds.base import FeedContext, Traffic
 
 from .alarm_services import AlarmServices
 from .device import Device, NetworkPort
+from .invocations import Invocations
 from .network import Datagrams, Link, Paths
 from .objects import Lean
 from .orders import Writable, WriteServices
@@ -84,9 +85,8 @@ class BacnetApplication(
         bind(self.nse, self.nsap)
         bind(self, self.asap, self.nsap)
         self.nsap.bind(link, net=config.network or None, address=datagrams.address)
-        self.subscriptions = Subscriptions(
-            context.clock, device.objectIdentifier, self.asap.sap_indication, self.request
-        )
+        self.invocations = Invocations(context.clock)
+        self.subscriptions = Subscriptions(context.clock, device.objectIdentifier, self.asap.sap_indication, self.ask)
         self.clock = context.clock
         self.add_object(device)
         self.add_object(NetworkPort(config, datagrams.address.addrPort))
@@ -101,6 +101,11 @@ class BacnetApplication(
         super().delete_object(obj)
         self.device_object.listed_anew()
         self.subscriptions.forget(obj.objectIdentifier)
+
+    async def ask(self, request: Any) -> Any:
+        """Make a confirmed request and return what is answered. Raises what the peer says against it."""
+        request.apduInvokeID = await self.invocations.take(request.pduDestination)
+        return await self.request(request)
 
     def object_changed(self, changed: Lean) -> None:
         """Tell those who have subscribed to an object that it has changed."""

@@ -11,6 +11,7 @@ import asyncio
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 import logging
@@ -20,8 +21,9 @@ from bacpypes3.basetypes import BinaryPV, DateTime, EventState as LibraryState, 
 from bacpypes3.constructeddata import ArrayOf
 from bacpypes3.primitivedata import Boolean, CharacterString, Date, Time, Unsigned
 
-from ridethrough.catalogue import ConditionType
+from ridethrough.catalogue import ConditionType, Severity
 from ridethrough.config.feeds import BacnetConfig
+from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
 from ridethrough.feeds.base import FeedContext
 from ridethrough.site import ConditionState, Quality
 
@@ -30,6 +32,7 @@ from .event_encoding import LONGEST_TEXT, Notification, NotifyType, alarm_summar
 from .event_memory import EVENTS, RECIPIENTS, dump_recipients, dump_statuses, load_recipients, load_statuses
 from .event_recipients import Recipients
 from .event_state import HUNDREDTH, TRANSITIONS, EventState, Status, Step, Transition, acknowledge, follow, stamped
+from .invocations import Invocations
 from .notification_class import ClassRow, NotificationClass, load_classes, make_class
 from .recipient_list import configured, decode_recipients, encode_recipients
 
@@ -41,6 +44,9 @@ SAVING = 1.0
 """Seconds in which changes are gathered before they are remembered."""
 SAVING_AGAIN = 30.0
 """Seconds until that is tried again when it has failed."""
+FORGOTTEN = 86_400.0
+"""Seconds after the start in which a device must have come back, or its events are forgotten: what has left while the
+bridge did not run would be kept for ever."""
 SLICE = 0.004
 """Seconds that showing events may take at a time, before everybody else has a turn."""
 MOST_UNTOLD = 20_000
@@ -50,6 +56,8 @@ WORDS = {EventState.OFFNORMAL: "begun", EventState.NORMAL: "over", EventState.FA
 UNRELIABLE = {Quality.STALE: 12, Quality.LOST: 12, Quality.UNSUPPORTED: 1}
 """Communication-failure and no-sensor (§21, BACnetReliability)."""
 RELIABLE = 0
+ACKNOWLEDGED = "acknowledged"
+"""What the journal calls an acknowledgement."""
 LONGEST_SOURCE = 64
 """Characters of who acknowledges that we repeat."""
 
@@ -106,13 +114,18 @@ class UnknownEventObject(LookupError):
 class ConditionEvents:
     """Makes events of conditions, tells recipients of them, and knows which are there."""
 
-    def __init__(self, application: Any, config: BacnetConfig, context: FeedContext) -> None:
-        """Give the application its notification classes. Raises FeedError for recipients that are no addresses."""
+    def __init__(
+        self, application: Any, config: BacnetConfig, context: FeedContext, invocations: Invocations | None = None
+    ) -> None:
+        """Give the application its notification classes, and use its numbers of requests if it has some.
+
+        Raises FeedError for recipients that are no addresses.
+        """
         self._application = application
         self._config = config
         self._context = context
         self._device = _number(application.device_object).to_bytes(4)
-        self._recipients = Recipients(application, context.clock)
+        self._recipients = Recipients(application, context.clock, invocations or Invocations(context.clock))
         self._classes: dict[int, NotificationClass] = {}
         self._reported: dict[int, Reported] = {}
         """By number."""
@@ -126,6 +139,7 @@ class ConditionEvents:
         self._unshown: dict[int, Reported] = {}
         self._work = asyncio.Event()
         self._to_save = asyncio.Event()
+        self._recording: set[asyncio.Task[None]] = set()
         self._save_events = self._save_recipients = self._forgetful = False
         for row in load_classes().values():
             made = make_class(row, configured(config.recipients))
@@ -203,12 +217,16 @@ class ConditionEvents:
         one.status, steps = follow(one.status, one.row.reporting, holds=state.active, known=known, now=now)
         if steps:
             self._untold.extend((one, step, one.active, one.reliability) for step in steps)
+            # At once, so that subscribers hear of the value and of its flags together.
+            one.obj.eventState = _STATES[one.status.state]
             self._changed(one)
 
-    def acknowledge(self, obj: Any, state: int, stamp: datetime | None, source: str) -> None:
-        """Acknowledge an event; recipients hear of it. `stamp` is a datetime without a zone, None for what is none.
+    def acknowledge(self, obj: Any, state: int, stamp: datetime | None, *, by: str, at: str) -> None:
+        """Acknowledge an event; recipients hear of it, and the journal.
 
-        Raises UnknownEventObject for an object without events, AcknowledgementError for what fits no transition.
+        `stamp` is a datetime without a zone, None for what is none; `by` is the name that a client gives of who does
+        it, `at` its address. Raises UnknownEventObject for an object without events, AcknowledgementError for what fits
+        no transition.
         """
         one = self._objects.get(id(obj))
         if one is None or not one.row.reporting.detection:
@@ -216,14 +234,37 @@ class ConditionEvents:
         before, one.status = one.status, acknowledge(one.status, state, stamp)
         if one.status == before:
             return  # asked again, or there was nothing to acknowledge: nobody needs to hear of it
-        source = "".join(letter for letter in source if letter.isprintable())[:LONGEST_SOURCE]
-        text = f"{self._name(one)}: acknowledged by {source or 'somebody without a name'}"
-        _LOGGER.info("BACnet: %s", text)
+        by = "".join(letter for letter in by if letter.isprintable())[:LONGEST_SOURCE] or "somebody without a name"
+        text = f"{self._name(one)}: acknowledged by {by}"
         after = EventState(state)
         now = stamped(self._now())
         notification = self._notification(one, after, after, now, text, one.active, one.reliability, False)
         self._tell(one, TRANSITIONS[after], replace(notification, notify=NotifyType.ACKNOWLEDGEMENT))
         self._changed(one)
+        self._record(one, after, by, at)
+
+    def _record(self, one: Reported, state: EventState, by: str, at: str) -> None:
+        """Have the journal say who has acknowledged what; a client does not wait for that."""
+        details = {"condition": self._condition(one), "state": WORDS[state], "name": by, "actor": f"BACnet {at}"}
+        place = getattr(one.obj, "ridethrough_condition", None)
+        event = Event(
+            at=self._context.clock.utc(),
+            kind=EventKind.SYSTEM,
+            device=None if place is None else place[0],
+            key=ACKNOWLEDGED,
+            edge=EdgeKind.OCCURRED,
+            severity=Severity.INFO,
+            details=details,
+        )
+
+        async def record() -> None:
+            # A journal that cannot be written says so itself.
+            with suppress(JournalError):
+                await self._context.events.record(event)
+
+        task = asyncio.create_task(record(), name="A BACnet acknowledgement into the journal")
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
 
     def event_summaries(self, after: bytes | None) -> Iterator[bytes]:
         """Give the entries of GetEventInformation in the order of their objects, those behind `after`."""
@@ -250,6 +291,7 @@ class ConditionEvents:
                 tasks.create_task(self._recipients.run(), name="BACnet notifications")
                 tasks.create_task(self._keep_going(), name="BACnet event states")
                 tasks.create_task(self._keep_saving(), name="BACnet events remembered")
+                tasks.create_task(self._forget(), name="BACnet events of what does not come back")
         finally:
             await asyncio.shield(self._store())
 
@@ -308,12 +350,16 @@ class ConditionEvents:
         place = getattr(one.obj, "ridethrough_condition", None)
         if place is None:
             return f"{one.obj.objectName}: {one.condition.name}"
-        device_id, key = place
-        device = self._context.site.devices.get(device_id)
+        device = self._context.site.devices.get(place[0])
+        return f"{device.name if device is not None else place[0]}: {self._condition(one)}"
+
+    def _condition(self, one: Reported) -> str:
+        """Say which condition it is."""
+        _, key = getattr(one.obj, "ridethrough_condition", None) or (None, "")
         name = one.condition.name
         for placeholder, value in (one.condition.template.match(key) or {}).items():
             name = name.replace(f"{{{placeholder}}}", value)
-        return f"{device.name if device is not None else device_id}: {name}"
+        return name
 
     def _now(self) -> datetime:
         """Return the device's local time, with its zone."""
@@ -381,12 +427,21 @@ class ConditionEvents:
                 await self._context.clock.sleep(SAVING_AGAIN)
                 self._to_save.set()
 
+    async def _forget(self) -> None:
+        """Forget the events of what has not come back."""
+        await self._context.clock.sleep(FORGOTTEN)
+        if self._remembered:
+            self._remembered.clear()
+            self._save(events=True)
+
     async def _store(self) -> bool:
         """Remember what has changed; returns whether that went well."""
         try:
             if self._save_events:
                 self._save_events = False
-                await self._context.facts.put(EVENTS, self._dumped_events())
+                statuses = self._remembered | {number: self._reported[number].status for number in self._listed}
+                # Of thousands it would stop the loop.
+                await self._context.facts.put(EVENTS, await asyncio.to_thread(dump_statuses, statuses))
             if self._save_recipients:
                 self._save_recipients = False
                 written = {number: encode_recipients(made.recipientList) for number, made in self._classes.items()}
@@ -398,11 +453,13 @@ class ConditionEvents:
             self._forgetful = self._save_events = True
             self._save_recipients |= GRANT in self._config.allow
             return False
+        except asyncio.CancelledError:
+            # It ends in the middle: what `run` remembers at last must have all of it.
+            self._save_events = True
+            self._save_recipients |= GRANT in self._config.allow
+            raise
         self._forgetful = False
         return True
-
-    def _dumped_events(self) -> str:
-        return dump_statuses(self._remembered | {number: self._reported[number].status for number in self._listed})
 
 
 def _number(obj: Any) -> int:

@@ -7,7 +7,6 @@ from contextlib import suppress
 import logging
 import random
 from typing import Any
-from weakref import WeakValueDictionary
 
 from bacpypes3.apdu import (
     AbortPDU,
@@ -23,6 +22,7 @@ from ridethrough.clock import Clock
 from ridethrough.tasks import Backoff
 
 from .event_encoding import for_process
+from .invocations import Invocations
 from .recipient_list import Recipient
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,11 +33,6 @@ MOST_OUTBOXES = 64
 """Recipients that are known at a time: those of the lists, and those whose last notifications are under way."""
 PACE = 0.002
 """Seconds between two notifications to one recipient: a burst of packets is dropped by small devices."""
-INVOCATIONS = 256
-"""Numbers that confirmed requests can have."""
-REST = 10.0
-"""Seconds for which such a number is not used again: peers take a request for a repeated one as long as they remember
-its number, answer it, and do nothing. That would lose an alarm without a word."""
 LOOKING = 3.0
 """Seconds in which a recipient that is named by its device must have said where it is."""
 _RETRIES = Backoff(first=2.0, cap=60.0)
@@ -58,26 +53,6 @@ class _Unanswered(Exception):
 
 class _Refused(Exception):
     """A recipient has answered that it does not take it."""
-
-
-class Invocations:
-    """Numbers confirmed requests to one address."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Begin anywhere: what the peer remembers from before our restart is not known."""
-        self._clock = clock
-        self._next = random.randrange(INVOCATIONS)
-        self._used: deque[float] = deque(maxlen=INVOCATIONS - 1)
-
-    async def take(self) -> int:
-        """Return the next number, once it has rested."""
-        if len(self._used) == self._used.maxlen:
-            rest = self._used[0] + REST - self._clock.monotonic()
-            if rest > 0:
-                await self._clock.sleep(rest)
-        self._used.append(self._clock.monotonic())
-        self._next = (self._next + 1) % INVOCATIONS
-        return self._next
 
 
 class Outbox:
@@ -151,7 +126,7 @@ class Outbox:
             packet.put_data(content)
             await ApplicationServiceElement.request(self._application, packet)
             return
-        packet = ConfirmedRequestPDU(_CONFIRMED, await self._invocations.take(), destination=address)
+        packet = ConfirmedRequestPDU(_CONFIRMED, await self._invocations.take(address), destination=address)
         packet.put_data(content)
         device = self._application.device_object
         limit = (int(device.apduTimeout) / 1000 + 1) * (int(device.numberOfApduRetries) + 1)
@@ -183,13 +158,12 @@ class Outbox:
 class Recipients:
     """Everybody who is being told something. Who has nothing to be told costs nothing."""
 
-    def __init__(self, application: Any, clock: Clock) -> None:
+    def __init__(self, application: Any, clock: Clock, invocations: Invocations) -> None:
         """Nobody is."""
         self._application = application
         self._clock = clock
+        self._invocations = invocations
         self._outboxes: dict[Recipient, Outbox] = {}
-        self._invocations: WeakValueDictionary[str, Invocations] = WeakValueDictionary()
-        """By place: several processes at one address share its numbers."""
         self._tasks: dict[Recipient, asyncio.Task[None]] = {}
         self._start: Callable[[Outbox], asyncio.Task[None]] | None = None
 
@@ -203,8 +177,8 @@ class Recipients:
         outbox = self._outboxes.get(recipient)
         if outbox is None:
             self._forget_idle()
-            invocations = self._invocations.setdefault(recipient.place, Invocations(self._clock))
-            outbox = self._outboxes[recipient] = Outbox(self._application, recipient, self._clock, invocations)
+            outbox = Outbox(self._application, recipient, self._clock, self._invocations)
+            self._outboxes[recipient] = outbox
         outbox.put(notification)
         self._wake(outbox)
 

@@ -33,7 +33,8 @@ class BacnetFeed(Feed):
             await datagrams.open()
             link = link_of(config, datagrams, context.clock)
             application = BacnetApplication(config, context, self.traffic, self._device(), link, datagrams)
-            events = application.condition_events = ConditionEvents(application, config, context)
+            events = ConditionEvents(application, config, context, application.invocations)
+            application.condition_events = events
             inventory = Inventory(context, application, events)
             try:
                 await events.restore()

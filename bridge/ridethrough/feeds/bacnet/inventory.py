@@ -35,7 +35,7 @@ from .tables import CommandRow, load_commands, unit_of
 
 _LOGGER = logging.getLogger(__name__)
 
-TURN = 0.004
+TURN = 0.002
 """Seconds of the loop after which others have their turn."""
 NOT_SHOWN = frozenset({"feed"})
 """Kinds of devices that are no business of a building's management: what serves it."""

@@ -16,7 +16,14 @@ import time
 from typing import Any
 
 from bacpypes3.comm import Server, bind
-from bacpypes3.ipv4.bvll import BVLLCodec, DistributeBroadcastToNetwork, ForwardedNPDU, RegisterForeignDevice, Result
+from bacpypes3.ipv4.bvll import (
+    BVLLCodec,
+    DeleteForeignDeviceTableEntry,
+    DistributeBroadcastToNetwork,
+    ForwardedNPDU,
+    RegisterForeignDevice,
+    Result,
+)
 from bacpypes3.ipv4.service import BIPBBMD, BIPForeign, BIPNormal, UDPMultiplexer
 from bacpypes3.netservice import RouterInfoCache
 from bacpypes3.pdu import PDU, Address, IPv4Address, LocalBroadcast
@@ -41,6 +48,8 @@ _NOT_REGISTERED = 0x0060
 """Distribute-Broadcast-To-Network NAK (§J.2.2)."""
 _TABLE_FULL = 0x0030
 """Register-Foreign-Device NAK (§J.2.2)."""
+_NOT_DELETED = 0x0050
+"""Delete-Foreign-Device-Table-Entry NAK (§J.2.2)."""
 _ANYWHERE = "0.0.0.0"
 
 
@@ -104,6 +113,8 @@ class Datagrams(Server[PDU]):
 
     def received(self, content: bytes, sender: tuple[str, int], destination: Any) -> None:
         """Let a packet wait, if its sender is admitted and it may be BACnet at all."""
+        if sender == self.address.addrTuple:
+            return  # our own broadcast
         wrong = content[:1] != b"\x81" or len(content) > LONGEST
         if wrong or len(self._waiting) >= WAITING or not self._admission.admits(sender[0]):
             self._traffic.errors += 1
@@ -128,8 +139,6 @@ class Datagrams(Server[PDU]):
             self._transports[0].sendto(bytes(pdu.pduData), place)
 
     async def _take(self, content: bytes, sender: tuple[str, int], destination: Any) -> None:
-        if sender == self.address.addrTuple:
-            return
         try:
             await self.response(PDU(content, source=_station(sender), destination=destination or self.address))
         except Exception:  # noqa: BLE001 (the library raises whatever comes of wrong bytes)
@@ -252,8 +261,15 @@ class RouterLink(BIPBBMD):
         return int(super().register_foreign_device(addr, ttl))
 
     async def confirmation(self, lpdu: Any) -> None:
-        """Take a packet from below; who is not in the tables may not have broadcasts distributed (§J.4.5)."""
+        """Take a packet from below; who is not in the tables may not have broadcasts distributed (§J.4.5).
+
+        Nobody writes the tables but by registering (the library refuses the table of routers): whoever could delete
+        another's registration could silence its alarms.
+        """
         source = lpdu.pduSource
+        if isinstance(lpdu, DeleteForeignDeviceTableEntry) and source != lpdu.bvlciAddress:
+            await self.request(Result(code=_NOT_DELETED, destination=source))
+            return
         if isinstance(lpdu, DistributeBroadcastToNetwork) and all(source != one.fdAddress for one in self.bbmdFDT):
             await self.request(Result(code=_NOT_REGISTERED, destination=source))
             return

@@ -5,7 +5,7 @@ change is only noted; what is sent is the latest value, when the loop has time f
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 import math
 import struct
@@ -47,7 +47,7 @@ SILENCE = Backoff(first=10.0, cap=600.0)
 """How long a peer that does not answer is left alone."""
 SWEEP = 1.0
 """Seconds between looks for subscriptions that have ended."""
-TURN = 0.004
+TURN = 0.002
 """Seconds of the loop after which others have their turn."""
 
 _PRESENT_VALUE = PropertyIdentifier("present-value")
@@ -126,7 +126,7 @@ class Subscriptions:
         clock: Clock,
         device: tuple[int, int],
         send: Callable[[Any], Coroutine[Any, Any, None]],
-        ask: Callable[[Any], asyncio.Future[Any]],
+        ask: Callable[[Any], Awaitable[Any]],
     ) -> None:
         """`send` sends what needs no answer, `ask` what must be confirmed."""
         self._clock = clock

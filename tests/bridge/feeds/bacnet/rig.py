@@ -12,6 +12,9 @@ from typing import Any
 from bac_py import Client, DeviceConfig
 from bac_py.app.client import decode_cov_values
 from bac_py.network.address import parse_address
+from bac_py.services.read_property_multiple import PropertyReference, ReadAccessSpecification
+from bac_py.types.enums import PropertyIdentifier
+from bac_py.types.parsing import parse_object_identifier
 
 from ridethrough.config.feeds import BacnetConfig
 from ridethrough.feeds import Traffic
@@ -43,6 +46,13 @@ class Stranger:
     async def read(self, which: str, what: str) -> Any:
         """Read a property."""
         return await self.client.read(self.server, which, what)
+
+    async def everything(self, which: str) -> dict[str, bytes]:
+        """Read all properties of an object, as they are on the wire: bac-py cannot decode stamps among others."""
+        wanted = ReadAccessSpecification(parse_object_identifier(which), [PropertyReference(PropertyIdentifier.ALL)])
+        answer = await self.client.read_property_multiple(parse_address(self.server), [wanted])
+        (found,) = answer.list_of_read_access_results
+        return {one.property_identifier.name: bytes(one.property_value or b"") for one in found.list_of_results}
 
     async def objects(self) -> dict[str, str]:
         """Return all objects by name, as `analog-input,1`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ridethrough.feeds.bacnet import time_sync
 from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations
 from tests.bridge.feeds.rig import World
 
@@ -26,6 +27,17 @@ SEEDS = (
     packet_of("0104 00050610 0c 01000001 1e 0955 2e 9101 2f 3908 1f"),  # write several
     packet_of("0104 0005071c 0903 1c 00000001 2900 3964 4e 0955 4f 5c 3f800000"),  # subscribe to a property
     packet_of("0104 0005081a 0c 00000001 1955 3e 2101 2901 3f"),  # a range
+    packet_of("0104 0005010009051c00c0000129023e2ea47e0b1506b4112b07002f3f4c004142435e2ea47e0b1506b4112b07002f5f"),
+    packet_of("0104 0005021d"),  # event information, after an acknowledgement of an alarm
+    packet_of("0104 0005031d 0c 00c00001"),  # from there on
+    packet_of("0104 00050403"),  # alarm summary
+    packet_of(
+        "0104 0005080f 0c 03c00003 1966 3e 8201fe b400000000 b4173b3b63 0c02000007 2109 11 8205e0 3f"
+    ),  # recipients
+    packet_of("0100 1006 a47e0b1506 b4112b070b"),  # the time
+    packet_of("0100 1009 a47e0b1506 b4112b070b"),  # the time in UTC
+    packet_of("0100 200102"),  # acknowledgements of notifications that were never sent
+    packet_of("0100 500102 9102 9120"),
     packet_of("0120ffff00ff 1007 3d 0c 00 7570732d312e6f6e"),  # who has
     packet_of("0180 00 0009"),  # who is the router to
     packet_of("0180 01 0009 000a"),  # I am the router to
@@ -64,6 +76,7 @@ async def test_mutated_packets_do_no_harm(
     ups = world.ups(commands=("outlet.on",))
     outlet = world.part(ups, "outlet", "1", commands=("outlet.on", "outlet.off"))
     world.post(outlet, conditions={"outlet_on": True})
+    world.post(ups, conditions={"battery_low": True, "overload": True})
     async with serving(world, **more) as served, a_stranger(served) as stranger:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind(("127.0.0.1", 0))
@@ -82,6 +95,10 @@ async def test_mutated_packets_do_no_harm(
     assert grown < 4_000_000
     assert slowest < 2.0
     assert max(effort) < STALL
+    # What time it is may be said once a day.
+    times = [one for one in caplog.records if one.name == time_sync.__name__]
+    assert len(times) == 1
+    caplog.records.remove(times[0])
     complaints = [one for one in caplog.records if one.name.startswith(("bacpypes3", "ridethrough"))]
     assert not [*complaints, *(one for one in caplog.records if one.levelno >= logging.ERROR)]
 

@@ -10,12 +10,13 @@ from typing import Any, Self
 
 from bac_py.network.address import parse_address
 from bac_py.services.errors import BACnetTimeoutError
+from bacpypes3.pdu import IPv4Address
 import pytest
 
 from ridethrough.config.feeds import BacnetForeign
 from ridethrough.feeds import FeedError, Traffic
 from ridethrough.feeds.bacnet import make
-from ridethrough.feeds.bacnet.network import FOREIGN_DEVICES, PATHS, Paths, resolved
+from ridethrough.feeds.bacnet.network import FOREIGN_DEVICES, PATHS, Paths, RouterLink, resolved
 from tests.bridge.feeds.rig import World, free_port
 from tests.bridge.feeds.shark import capturing
 
@@ -126,6 +127,18 @@ async def test_a_broadcast_is_answered(world: World) -> None:
             assert (await client.ask(BROADCAST_WHO_IS))[-11:-7] is not None
 
 
+async def test_nobody_is_a_client_of_itself(world: World) -> None:
+    """Its own I-Am comes back as a broadcast."""
+    async with serving(world, prefix=8) as served:
+        async with a_stranger(served) as stranger:
+            assert await stranger.read(f"device,{DEVICE}", "object-name") == "Test bridge"
+        assert served.traffic.requests == 1
+    async with serving(world, prefix=8) as served:
+        await until(lambda: served.traffic.clients, lambda clients: clients == 0, 1)
+        await asyncio.sleep(0.05)
+        assert served.traffic.clients == 0
+
+
 async def test_a_port_in_use_is_said(world: World) -> None:
     async with serving(world) as served:
         with pytest.raises(FeedError, match=f"port {served.config.port} of 127.0.0.1 is in use"):
@@ -204,6 +217,32 @@ async def test_who_is_not_registered_may_not_have_broadcasts_distributed(world: 
             assert await client.ask(bytes.fromhex("81060004")) != b""
 
 
+async def test_nobody_writes_the_tables_of_a_router_but_for_himself(world: World) -> None:
+    async with serving(world, bbmd=("127.0.0.1/24",)) as served:
+        with Plain(served, "127.1.0.1") as client, Plain(served, "127.1.0.2") as other:
+            assert await client.ask(bytes.fromhex("81050006003c")) == bytes.fromhex("810000060000")
+            before = await other.ask(bytes.fromhex("81060004"))
+            host, port = client.socket.getsockname()
+            entry = socket.inet_aton(host) + port.to_bytes(2)
+            assert entry in before
+            assert await other.ask(b"\x81\x08\x00\x0a" + entry) == bytes.fromhex("810000060050")
+            assert await other.ask(bytes.fromhex("8101000e c0000201bac0ffffff00")) == bytes.fromhex("810000060010")
+            assert entry in await other.ask(bytes.fromhex("81060004"))
+            assert entry not in await client.ask(bytes.fromhex("81020004"))
+            assert await client.ask(b"\x81\x08\x00\x0a" + entry) == bytes.fromhex("810000060000")
+            assert entry not in await other.ask(bytes.fromhex("81060004"))
+
+
+async def test_a_registration_with_a_router_ends_by_itself() -> None:
+    link = RouterLink(IPv4Address("127.0.0.1/24"))
+    link.register_foreign_device(IPv4Address("192.0.2.7"), 60)
+    for second in range(1, 67):
+        link.close()
+        link.fdt_clock()
+        assert bool(link.bbmdFDT) is (second < 65)
+    link.close()
+
+
 async def test_a_router_takes_only_so_many_foreign_devices(world: World) -> None:
     async with serving(world, bbmd=("127.0.0.1/24",)) as served:
         clients = [Plain(served, f"127.1.0.{number}") for number in range(1, FOREIGN_DEVICES + 2)]
@@ -280,7 +319,7 @@ async def test_a_strangers_decoder_finds_nothing_malformed(world: World, tmp_pat
     ):
         objects = await stranger.objects()
         for which in {which.split(",")[0]: which for which in objects.values()}.values():
-            await stranger.client.read_multiple(served.place, {which: ["all"]})
+            assert await stranger.everything(which)
         await stranger.subscribe(objects["ups-1.on_battery"], 1)
         await stranger.subscribe(objects["ups-1.battery.charge"], 2, confirmed=True)
         await stranger.subscribe_property(objects["ups-1.ups.mode"], "present-value", 3)

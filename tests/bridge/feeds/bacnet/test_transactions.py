@@ -20,7 +20,7 @@ async def test_what_it_says_it_understands_is_what_it_understands(world: World) 
         assert {0, 3, 5, 12, 14, 15, 16, 32, 33, 34, 36, 38, 39} <= known
         assert not known & {1, 2, 4, 7, 8, 26, 27, 28, 35}
         kinds = await stranger.read(f"device,{DEVICE}", "protocol-object-types-supported")
-        assert {place for place, bit in enumerate(kinds) if bit} == {0, 3, 4, 5, 8, 13, 40, 44, 56}
+        assert {place for place, bit in enumerate(kinds) if bit} == {0, 3, 4, 5, 8, 13, 15, 40, 44, 56}
         assert await stranger.read(f"device,{DEVICE}", "local-date") is not None
         assert await stranger.read(f"device,{DEVICE}", "daylight-savings-status") in {True, False}
         everything = await stranger.client.read_multiple(served.place, {f"device,{DEVICE}": ["all", "required"]})

@@ -15,6 +15,8 @@ from bac_py.types.notification_params import ChangeOfState
 from bac_py.types.primitives import BACnetDate, BACnetTime
 import pytest
 
+from ridethrough.events import Event, EventKind
+from ridethrough.events.sentence import sentence
 from ridethrough.site import Quality
 from tests.bridge.feeds.fuzz import mutations
 from tests.bridge.feeds.rig import World, free_port
@@ -127,6 +129,22 @@ async def test_acknowledging_is_told_to_all_and_seen_in_the_object(world: World)
         *_, over = await operator.hears(3)
         assert over.to_state == EventState.NORMAL
         assert await events(operator, bench) == []
+
+
+async def test_who_acknowledges_is_in_the_journal_once(world: World) -> None:
+    recorded: list[Event] = []
+    world.recorder.subscribe(recorded.append)
+    async with an_operator() as operator, serving(world.context, operator.address) as bench:
+        bench.set(bench.add(ALARM), active=True)
+        (begun,) = await operator.hears(1)
+        await acknowledge(operator, bench, begun.time_stamp)
+        await acknowledge(operator, bench, begun.time_stamp)
+        await operator.hears(2)
+        await until(lambda: bool(recorded))
+        (event,) = recorded
+        assert (event.kind, event.key) == (EventKind.SYSTEM, "acknowledged")
+        said = sentence(event, None, world.site.catalogue)
+        assert said == f"Bridge: Battery low: begun, acknowledged by Control room (BACnet {operator.address})"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +323,7 @@ SEEDS = (
     "0005010009051c00c0000129023e2ea47e0b1506b4112b07002f3f4c004142435e2ea47e0b1506b4112b07002f5f",
     "0005021d",
     "0005031d0c00c00001",
-    "00050404",
+    "00050403",
     "1006a47e0b1506b4112b070b",
     "1009a47e0b1506b4112b070b",
 )

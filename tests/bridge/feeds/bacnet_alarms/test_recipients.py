@@ -22,9 +22,10 @@ import pytest
 
 from ridethrough.feeds import FeedError
 from ridethrough.feeds.bacnet import condition_events, event_recipients
-from ridethrough.feeds.bacnet.event_memory import EVENTS, RECIPIENTS
+from ridethrough.feeds.bacnet.event_memory import EVENTS, RECIPIENTS, load_statuses
 from ridethrough.feeds.bacnet.event_recipients import MOST_OUTBOXES, MOST_WAITING, Recipients
 from ridethrough.feeds.bacnet.event_state import Transition
+from ridethrough.feeds.bacnet.invocations import Invocations
 from ridethrough.feeds.bacnet.recipient_list import configured, entry_of
 from ridethrough.feeds.base import Facts
 from ridethrough.store import StoreError
@@ -32,7 +33,7 @@ from ridethrough.tasks import Backoff
 from tests.bridge.feeds.fuzz import STALL
 from tests.bridge.feeds.rig import World, free_port
 
-from .bench import ALARM, Bench, Operator, an_operator, serving, so, until, watching_work
+from .bench import ALARM, WARNING, Bench, Operator, an_operator, serving, so, until, watching_work
 from .test_event_encoding import BEGUN as BEGUN_NOTIFICATION
 
 ALWAYS = b"\x82\x01\xfe\xb4\x00\x00\x00\x00\xb4\x17\x3b\x3b\x63"
@@ -246,7 +247,7 @@ async def test_outboxes_of_lists_written_again_and_again_are_forgotten(world: Wo
 
 async def test_what_was_to_be_told_before_it_runs_is_told_then(world: World) -> None:
     async with an_operator() as operator, serving(world.context) as bench:
-        recipients = Recipients(bench.application, world.context.clock)
+        recipients = Recipients(bench.application, world.context.clock, Invocations(world.context.clock))
         recipients.tell(entry_of(configured([operator.address])[0]).recipient, BEGUN)
         running = asyncio.create_task(recipients.run())
         await operator.hears(1)
@@ -432,6 +433,35 @@ async def test_events_outlast_a_restart(world: World) -> None:
             await operator.client.acknowledge_alarm(
                 *(bench.address, 5, "bi,2", EventState.OFFNORMAL, told[1].time_stamp, "Night shift", told[1].time_stamp)
             )
+
+
+async def test_events_of_what_never_comes_back_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition_events, "SAVING", 0.0)
+
+    async def remembered(count: int) -> None:
+        async def looks_so() -> bool:
+            return len(await load_statuses(world.context.facts)) == count
+
+        await until(looks_so)
+
+    async with serving(world.context) as bench:
+        bench.add(ALARM, 2)
+        for obj in bench.objects:
+            bench.set(obj, active=True)
+        await remembered(2)
+    async with serving(world.context) as bench:
+        bench.set(bench.add(WARNING), active=False)
+        bench.add(WARNING)
+        bench.set(bench.add(ALARM), active=True)
+        await remembered(3)
+    async with serving(world.context) as bench:
+        bench.set(bench.add(ALARM), active=True)
+        await asyncio.sleep(0.05)
+        await remembered(3)  # what has not been seen yet may still come
+    monkeypatch.setattr(condition_events, "FORGOTTEN", 0.1)
+    async with serving(world.context) as bench:
+        bench.set(bench.add(ALARM), active=True)
+        await remembered(1)
 
 
 @pytest.mark.parametrize(
