@@ -12,7 +12,7 @@ import pytest
 from ridethrough.assembly.service import serve
 from ridethrough.catalogue import Role
 from ridethrough.store import Store
-from scripts.demonstration.stack import free_port
+from scripts.demonstration.feeds import free_port
 from tests.bridge.api.harness import Client, Raw
 from tests.bridge.links.peers import MEGATEC, SerialPeer
 from tests.heartbeats import cancel_heartbeats

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from ridethrough.cli import main
-from scripts.demonstration.stack import free_port
+from scripts.demonstration.feeds import free_port
 
 RIDETHROUGH = [sys.executable, "-m", "ridethrough"]
 
