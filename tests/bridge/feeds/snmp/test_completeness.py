@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from ridethrough.catalogue import Value
-from ridethrough.feeds.snmp.agent import BATTERIES, served
+from ridethrough.feeds.snmp.agent import served
+from ridethrough.feeds.snmp.alarm_table import BATTERIES
 from ridethrough.feeds.snmp.orders import oid_of
 from ridethrough.feeds.snmp.view import View
 from ridethrough.maps.objects import ObjectRow
@@ -23,7 +24,6 @@ ABSENT = {
         "what a contact is at rest: contacts come to the site as what they mean",
     ),
     "upsSnmpAdapterSerialNr": "the bridge is no adapter and has no number",
-    "bacsTemperatureUnit": "temperatures of the site are in degrees Celsius; no point says so",
 }
 """Objects that have no point, and why."""
 
