@@ -57,6 +57,9 @@ class Cell:
                 yield Need(self.part, key)
         for key in (*row.conditions, *bits_of(row)):
             yield Need(self.part, key, condition=True)
+        if row.name == _CELSIUS:
+            # Any point will do: what is looked at again is whether there is such a device.
+            yield Need(self.part, "battery.voltage")
         if row.key in _TIMERS:
             for key in _COUNTING:
                 yield Need(self.part, key, condition=True)
