@@ -21,6 +21,9 @@ _BATTERY_PARTS = frozenset({"battery_string", "battery_module"})
 """Whose conditions are alarms of their battery system: its table has no place for which string or module it is."""
 UNSAID = frozenset({"alarmSensorComLost", "alarmVuesWindalarm"})
 """Alarms that name a cause which the condition they are read as, `environment_alarm`, does not tell."""
+_BESIDES: Mapping[str, str] = {"upsAlarmThresholdAlarm": "environment_alarm"}
+"""What else an alarm stands for. An alarm of the environment without a cause has none of its own; that a limit has been
+passed is the least that it says, and it must not be kept from managers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class AlarmTable:
         self._subject = subject
         self._changed = changed
         self._needs = dict(_served(kind))
+        self._besides = {
+            row: Need(None, _BESIDES[row.name], True)
+            for row, need in self._needs.items()
+            if row.name in _BESIDES and need.part is None
+        }
         self._of_parts: dict[str, AlarmRow] = {}
         """What strings and modules can raise, by the condition."""
         self._silent: frozenset[AlarmRow] = frozenset()
@@ -73,7 +81,7 @@ class AlarmTable:
             self._silent = frozenset(row for row in self._needs if not _severe(context, row))
         self._raised: dict[AlarmRow, set[DeviceId]] = {row: set() for row in self._needs}
         """The strings and modules that have raised an alarm which is not known to be over."""
-        self._dependents = Dependents(context.directory, subject, {row: (need,) for row, need in self._needs.items()})
+        self._dependents = Dependents(context.directory, subject, {row: self._all(row) for row in self._needs})
         self._last = 0
         self._entries: dict[int, AlarmEntry] = {}
         self._present: dict[str, AlarmEntry] = {}
@@ -97,17 +105,26 @@ class AlarmTable:
 
     def _look(self, row: AlarmRow) -> AlarmChange | None:
         """Bring the row of one alarm up to date."""
-        state = self._subject.state(self._needs[row])
+        states = [self._subject.state(need) for need in self._all(row)]
         entry = self._present.get(row.oid)
-        if entry is None and (self._raised[row] or _holds(state)):
+        if entry is None and (self._raised[row] or any(map(_holds, states))):
             self._last += 1
             entry = AlarmEntry(self._last, row.oid, self._clock.monotonic(), row not in self._silent)
             self._entries[entry.index] = self._present[row.oid] = entry
             return AlarmChange(entry, added=True)
-        if entry is not None and not self._raised[row] and (state is None or not state.active):
+        if (
+            entry is not None
+            and not self._raised[row]
+            and not any(state is not None and state.active for state in states)
+        ):
             del self._entries[entry.index], self._present[row.oid]
             return AlarmChange(entry, added=False)
         return None
+
+    def _all(self, row: AlarmRow) -> tuple[Need, ...]:
+        """Give what an alarm of the device itself depends on."""
+        need, other = self._needs[row], self._besides.get(row)
+        return (need,) if other is None else (need, other)
 
     def _ask(self, devices: Iterable[DeviceId]) -> Mapping[AlarmRow, None]:
         """Look at all that strings and modules say which have come or gone; gives the alarms that it may be about."""

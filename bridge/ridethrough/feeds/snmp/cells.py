@@ -29,6 +29,8 @@ _IDENTITY: Mapping[str, str] = {
     "ups.name": "name",
 }
 """What the configuration or the link knows of a device even while the device itself says nothing."""
+_CELSIUS = "bacsTemperatureUnit"
+"""Degrees Celsius are what every temperature of the site is in, and so of the agent."""
 _OF_THE_AGENT = frozenset({"upsIdentAgentSoftwareVersion", "upsTestId", "upsTestSpinLock"})
 
 
@@ -55,6 +57,9 @@ class Cell:
                 yield Need(self.part, key)
         for key in (*row.conditions, *bits_of(row)):
             yield Need(self.part, key, condition=True)
+        if row.name == _CELSIUS:
+            # Any point will do: what is looked at again is whether there is such a device.
+            yield Need(self.part, "battery.voltage")
         if row.key in _TIMERS:
             for key in _COUNTING:
                 yield Need(self.part, key, condition=True)
@@ -110,6 +115,8 @@ class Values:
             # Nobody has to have such lines: that none has been seen is no reason to say that there are none.
             lines = 0 if self._subject.part(cell.part) is None else self._lines.count(cell.side)
             return number(lines) if lines else None
+        if row.name == _CELSIUS:
+            return None if self._subject.device is None else number(0)
         if row.name in _OF_THE_AGENT:
             return self._of_the_agent(cell)
         if row.key in _IDENTITY:

@@ -24,7 +24,6 @@ ABSENT = {
         "what a contact is at rest: contacts come to the site as what they mean",
     ),
     "upsSnmpAdapterSerialNr": "the bridge is no adapter and has no number",
-    "bacsTemperatureUnit": "temperatures of the site are in degrees Celsius; no point says so",
 }
 """Objects that have no point, and why."""
 

@@ -132,6 +132,12 @@ async def test_a_cause_that_nobody_has_told_is_not_invented(world: World) -> Non
     ups = world.ups()
     alarms = Table(world)
     world.post(ups, conditions={"environment_alarm": True})
+    # Neither a sensor nor the wind; but managers must hear of it.
+    assert alarms.names == ["upsAlarmThresholdAlarm"]
+    world.post(ups, conditions={"threshold_alarm": True})
+    world.post(ups, conditions={"environment_alarm": False})
+    assert alarms.names == ["upsAlarmThresholdAlarm"]
+    world.post(ups, conditions={"threshold_alarm": False})
     assert alarms.names == []
 
 
