@@ -58,7 +58,8 @@ def one_object_often() -> bytes:
 async def asker(port: int, question: bytes) -> float:
     """Have another process ask for a while; returns answers a second."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, "ask", str(port), question.hex()), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.bench.feeds.bacnet", "ask", str(port), question.hex()),
+        stdout=asyncio.subprocess.PIPE,
     )
     said, _ = await process.communicate()
     return float(said)
