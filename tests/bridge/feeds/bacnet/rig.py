@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 import socket
-import time
 from typing import Any
 
 from bac_py import Client, DeviceConfig
@@ -128,28 +127,6 @@ async def until(look: Callable[[], Any], wanted: Callable[[Any], bool], seconds:
             await asyncio.sleep(0.01)
 
 
-@asynccontextmanager
-async def watching_effort(every: float = 0.002) -> AsyncIterator[list[float]]:
-    """Measure for how long the loop works at a stretch, in seconds of the processor.
-
-    By the clock on the wall a loop also stands still while others have the processor.
-    """
-    effort: list[float] = []
-
-    async def watch() -> None:
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(every)
-            effort.append(time.thread_time() - before)
-
-    task = asyncio.create_task(watch())
-    try:
-        yield effort
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 __all__ = [
     "DEVICE",
     "Served",
@@ -160,5 +137,4 @@ __all__ = [
     "parse_address",
     "serving",
     "until",
-    "watching_effort",
 ]

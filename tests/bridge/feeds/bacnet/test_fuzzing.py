@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ridethrough.feeds.bacnet import time_sync
-from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations
+from tests.bridge.feeds.fuzz import PACKETS, SELDOM, STALL, Memory, mutations, watching_work
 from tests.bridge.feeds.rig import World
 
-from .rig import DEVICE, Stranger, a_stranger, serving, watching_effort
+from .rig import DEVICE, Stranger, a_stranger, serving
 from .test_network import BROADCAST_WHO_IS, READ_NAME, SUBSCRIBE, WHO_IS, packet_of
 
 SEEDS = (
@@ -82,7 +82,7 @@ async def test_mutated_packets_do_no_harm(
             sender.bind(("127.0.0.1", 0))
             sender.connect((served.config.listen, served.config.port))
             sender.setblocking(False)
-            async with watching_effort() as effort:
+            async with watching_work() as effort:
                 slowest = await _flood(sender, stranger, count, 1)
             await asyncio.sleep(4)  # what was begun has ended by then
             memory = Memory()
@@ -94,7 +94,7 @@ async def test_mutated_packets_do_no_harm(
         assert served.traffic.requests > count / 100
     assert grown < 4_000_000
     assert slowest < 2.0
-    assert max(effort) < STALL
+    assert sum(span > STALL for span in effort) <= SELDOM, sorted(effort)[-5:]
     # What time it is may be said once a day.
     times = [one for one in caplog.records if one.name == time_sync.__name__]
     assert len(times) == 1

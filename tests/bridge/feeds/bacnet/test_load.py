@@ -6,10 +6,10 @@ import time
 import pytest
 
 from ridethrough.site import Device
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, watching_work
 from tests.bridge.feeds.rig import World
 
-from .rig import DEVICE, a_stranger, serving, until, watching_effort
+from .rig import DEVICE, a_stranger, serving, until
 
 MODULES = 512
 
@@ -35,7 +35,7 @@ def change(world: World, devices: list[Device], step: int) -> None:
 @pytest.mark.slow
 async def test_thousands_of_objects_come_change_and_go_without_stopping_the_loop(world: World) -> None:
     devices = sensors(world, MODULES)
-    async with watching_effort() as effort, serving(world) as served, a_stranger(served) as stranger:
+    async with watching_work() as effort, serving(world) as served, a_stranger(served) as stranger:
         charge = await stranger.client.read_property(served.place, f"device,{DEVICE}", "object-list", 0)
         assert charge is not None
         objects = await stranger.client.get_object_list(served.place, DEVICE)

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 import socket
-import time
 from typing import Any
 
 from bac_py.client import Client
@@ -162,31 +161,6 @@ async def an_operator(port: int = 0) -> AsyncIterator[Operator]:
         registry.register_confirmed(ConfirmedServiceChoice.CONFIRMED_EVENT_NOTIFICATION, operator.confirmed)
         registry.register_unconfirmed(UnconfirmedServiceChoice.UNCONFIRMED_EVENT_NOTIFICATION, operator.unconfirmed)
         yield operator
-
-
-@asynccontextmanager
-async def watching_work(every: float = 0.002) -> AsyncIterator[list[float]]:
-    """Measure how many seconds of work the loop does before a task has its turn again.
-
-    It is time of this thread and not of the wall, so that a busy machine is no stall of ours.
-    """
-    spans: list[float] = []
-
-    async def watch() -> None:
-        before = time.thread_time()
-        while True:
-            await asyncio.sleep(every)
-            now = time.thread_time()
-            spans.append(now - before)
-            before = now
-
-    asyncio.get_running_loop().set_debug(False)
-    task = asyncio.create_task(watch())
-    try:
-        yield spans
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def until(what: Callable[[], bool] | Callable[[], Awaitable[bool]], within: float = 10.0) -> None:

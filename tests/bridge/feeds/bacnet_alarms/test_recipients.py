@@ -30,10 +30,10 @@ from ridethrough.feeds.bacnet.recipient_list import configured, entry_of
 from ridethrough.feeds.base import Facts
 from ridethrough.store import StoreError
 from ridethrough.tasks import Backoff
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, watching_work
 from tests.bridge.feeds.rig import World, free_port
 
-from .bench import ALARM, WARNING, Bench, Operator, an_operator, serving, so, until, watching_work
+from .bench import ALARM, WARNING, Bench, Operator, an_operator, serving, so, until
 from .test_event_encoding import BEGUN as BEGUN_NOTIFICATION
 
 ALWAYS = b"\x82\x01\xfe\xb4\x00\x00\x00\x00\xb4\x17\x3b\x3b\x63"

@@ -1,19 +1,16 @@
 """A hundred thousand packets that nobody should send, on TCP and on a line, while a good master is answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 import contextlib
-from contextlib import asynccontextmanager
-import gc
 from itertools import batched, islice
 from pathlib import Path
-import time
 
 import pytest
 
 from ridethrough.config.feeds import ModbusConfig, ModbusSerialConfig
 from ridethrough.feeds.modbus.framing import framed
-from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, Stalls, mutations
+from tests.bridge.feeds.fuzz import PACKETS, SELDOM, STALL, Memory, mutations, watching_stalls
 from tests.bridge.feeds.rig import World
 from tests.bridge.links.modbus.line import Rs485Line
 
@@ -32,31 +29,6 @@ PDUS = [
 KEPT = 256 * 1024
 """Bytes that may be held more after the last quarter: caches of the interpreter; a leak of 10 bytes a packet shows."""
 WAVES = 20
-
-
-@asynccontextmanager
-async def watching_work() -> AsyncIterator[Stalls]:
-    """Measure for how long the loop works without looking up, in seconds of this thread.
-
-    Other programs on the machine do not count then, nor do the objects of other tests that garbage is looked for in.
-    """
-    stalls = Stalls()
-
-    async def watch() -> None:
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(0.002)
-            stalls.spans.append(time.thread_time() - before)
-
-    gc.collect()
-    gc.freeze()
-    task = asyncio.create_task(watch())
-    try:
-        yield stalls
-    finally:
-        gc.unfreeze()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def waves(seeds: list[bytes], wrap: Callable[[int, bytes], bytes]) -> Iterator[Iterator[bytes]]:
@@ -124,7 +96,7 @@ async def test_tcp_stands_anything(world: World) -> None:
         asking = asyncio.create_task(go_on())
         connections = 0
         memory, late, worst = None, 0, 0.0
-        async with watching_work() as stalls:
+        async with watching_stalls() as stalls:
             for number, wave in enumerate(waves(seeds, on_tcp)):
                 connections += sum(await asyncio.gather(*(pour(feed.port, wave) for _ in range(4))))
                 assert not asking.done()
@@ -143,7 +115,7 @@ async def test_tcp_stands_anything(world: World) -> None:
         assert feed.traffic.errors > 50_000
         assert await good.ask(READ_WORD) == ON_MAINS
     assert world.given == []
-    assert late <= 1, worst
+    assert late <= SELDOM, worst
 
 
 async def test_a_line_stands_anything(world: World, tmp_path: Path) -> None:
@@ -153,7 +125,7 @@ async def test_a_line_stands_anything(world: World, tmp_path: Path) -> None:
         async with served(world, ModbusConfig(tcp=False, serial=serial, units=UPS_1)) as feed:
             memory, late, worst = None, 0, 0.0
             seeds = [framed(unit, pdu) for pdu in PDUS for unit in (1, 9)]
-            async with watching_work() as stalls:
+            async with watching_stalls() as stalls:
                 for number, wave in enumerate(waves(seeds, on_a_line)):
                     for some in batched(wave, 8, strict=True):
                         wire.say(b"".join(some)[:1000])
@@ -167,9 +139,9 @@ async def test_a_line_stands_anything(world: World, tmp_path: Path) -> None:
             stalls.spans.clear()
             assert memory is not None
             assert memory.grown() < KEPT
-            assert feed.traffic.requests > 1000
+            assert feed.traffic.requests > 500
     assert world.given == []
-    assert late <= 1, worst
+    assert late <= SELDOM, worst
 
 
 async def quiet(wire: Wire) -> None:

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-import time
 from typing import Any, Self
 
 from ridethrough.config.feeds import NutConfig, NutUser
 from ridethrough.feeds import Traffic
 from ridethrough.feeds.nut import make
-from tests.bridge.feeds.fuzz import Stalls
 from tests.bridge.feeds.rig import World, free_port
 
 PATIENCE = 10.0
@@ -110,22 +108,3 @@ async def until(holds: Callable[[], object], patience: float = PATIENCE) -> None
     async with asyncio.timeout(patience):
         while not holds():
             await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def watching_work(every: float = 0.002) -> AsyncIterator[Stalls]:
-    """Measure for how long the loop works without a pause: by its own time, as other processes may have the computer."""
-    stalls = Stalls()
-
-    async def watch() -> None:
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(every)
-            stalls.spans.append(time.thread_time() - before)
-
-    task = asyncio.create_task(watch())
-    try:
-        yield stalls
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

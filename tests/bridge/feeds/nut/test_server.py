@@ -12,11 +12,11 @@ from ridethrough.config.feeds import NutConfig
 from ridethrough.config.tls import TlsConfig
 from ridethrough.feeds import FeedError, Traffic
 from ridethrough.feeds.nut import make
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, watching_stalls
 from tests.bridge.feeds.rig import World, free_port
 
 from .certificates import Certificates, certify
-from .rig import USERS, Dialer, Served, a_server, until, watching_work
+from .rig import USERS, Dialer, Served, a_server, until
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ async def test_who_opens_connections_without_end_does_not_keep_others_out(world:
     async with a_server(world, connections=16) as served, served.client(log_in="monuser") as member:
         assert await member.ask("LOGIN ups-1") == "OK"
         opened = []
-        async with watching_work() as stalls:
+        async with watching_stalls() as stalls:
             for number in range(300):
                 reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
                 writer.write(b"GET VAR ups-1 ups.sta")
@@ -254,7 +254,7 @@ async def test_a_flood_of_requests_leaves_the_others_their_turn(served: Served) 
                 await dialer.reader.readuntil(b"END LIST VAR ups-1\n")
 
     async with served.client() as good, served.client() as one, served.client() as two:
-        async with watching_work() as stalls, asyncio.TaskGroup() as tasks:
+        async with watching_stalls() as stalls, asyncio.TaskGroup() as tasks:
             floods = [tasks.create_task(flood(dialer)) for dialer in (one, two)]
             answered = 0
             while not all(task.done() for task in floods):

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 import os
 import socket
-import time
 
 from ridethrough.config.feeds import Authentication, Privacy, SnmpCommunity, SnmpConfig, SnmpUser
 from ridethrough.feeds import Traffic
@@ -223,22 +222,3 @@ def fill(world: World, count: int, first: int = 1, amount: float = 1.0) -> None:
             known = world.site.device_by_key(f"ups-1/ups_module-{number}") if number <= count else None
             module = known or world.part(above, "ups_module", str(number))
             world.post(module, dict.fromkeys(COLUMNS, amount))
-
-
-@asynccontextmanager
-async def watching_work(every: float = 0.002) -> AsyncIterator[list[float]]:
-    """Measure for how long the loop is busy at a stretch: what it works, not what the machine does besides."""
-    spans: list[float] = []
-
-    async def watch() -> None:
-        while True:
-            began, worked = time.perf_counter(), time.thread_time()
-            await asyncio.sleep(every)
-            spans.append(min(time.perf_counter() - began - every, time.thread_time() - worked))
-
-    task = asyncio.create_task(watch())
-    try:
-        yield spans
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -7,23 +7,10 @@ import pytest
 from ridethrough.feeds.snmp.view import View
 from ridethrough.sim.snmp_message import Pdu
 from ridethrough.site import Change
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, watching_work
 from tests.bridge.feeds.rig import World
 
-from .agents import (
-    COLUMNS,
-    READ,
-    TABLE as WIDE,
-    UPS,
-    V2C,
-    Agent,
-    fill,
-    oid,
-    question,
-    serving,
-    watching_work,
-    wide_table,
-)
+from .agents import COLUMNS, READ, TABLE as WIDE, UPS, V2C, Agent, fill, oid, question, serving, wide_table
 
 MODULES = 512
 

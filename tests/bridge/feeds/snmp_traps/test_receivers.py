@@ -1,13 +1,11 @@
 """What Debian's snmptrapd and tshark make of our notifications, and receivers that come and go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 import logging
 from pathlib import Path
 import socket
-import time
 
 import pytest
 
@@ -17,7 +15,7 @@ from ridethrough.feeds.snmp import notifications, receivers
 from ridethrough.feeds.snmp.alarm_table import AlarmChange, AlarmEntry
 from ridethrough.feeds.snmp.engine_identity import load_identity
 from ridethrough.site import CommandError
-from tests.bridge.feeds.fuzz import STALL
+from tests.bridge.feeds.fuzz import STALL, watching_work
 from tests.bridge.feeds.rig import World, a_world, free_port
 from tests.bridge.feeds.shark import capturing
 
@@ -36,24 +34,6 @@ async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not true():
             await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def watching_work(every: float = 0.002) -> AsyncIterator[list[float]]:
-    """Measure the processor's time that the loop takes before it comes back, which other programs do not lengthen."""
-    spans: list[float] = []
-
-    async def watch() -> None:
-        while True:
-            before = time.thread_time()
-            await asyncio.sleep(every)
-            spans.append(time.thread_time() - before)
-
-    task = asyncio.create_task(watch())
-    try:
-        yield spans
-    finally:
-        task.cancel()
 
 
 @pytest.mark.peer

@@ -1,13 +1,11 @@
 """Receivers that go away, come back, are slow, deaf or unwilling."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from functools import partial
 import logging
 from pathlib import Path
 import socket
-import time
 
 import pytest
 
@@ -18,7 +16,7 @@ from ridethrough.feeds.base import FeedError
 from ridethrough.feeds.syslog import make, receiver as worker
 from ridethrough.site import CommandError, DeviceId
 from ridethrough.tasks import Backoff
-from tests.bridge.feeds.fuzz import STALL, Memory
+from tests.bridge.feeds.fuzz import STALL, Memory, watching_work
 from tests.bridge.feeds.rig import World, free_port
 
 from .listener import SEQUENCE, Deaf, Listener, Sink, a_listener, sending, until
@@ -55,25 +53,6 @@ def tcp(port: int) -> SyslogReceiver:
 
 def udp(port: int) -> SyslogReceiver:
     return SyslogReceiver("127.0.0.1", port, "udp")
-
-
-@asynccontextmanager
-async def watching_work() -> AsyncIterator[list[float]]:
-    """Measure how long the loop works before it looks up, leaving out what it waits for others on the same core."""
-    spans: list[float] = []
-
-    async def watch() -> None:
-        while True:
-            before, worked = time.perf_counter(), time.thread_time()
-            await asyncio.sleep(0)
-            spans.append(min(time.perf_counter() - before, time.thread_time() - worked))
-
-    task = asyncio.create_task(watch())
-    try:
-        yield spans
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_receiver_that_was_away_gets_everything_once_and_in_order(world: World) -> None:
