@@ -115,7 +115,7 @@ async def serve() -> None:
 async def _ours(measure: Callable[[int], Awaitable[None]]) -> float:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.feeds.snmp", "--serve"),
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
