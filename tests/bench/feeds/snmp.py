@@ -8,6 +8,7 @@ a script for each value, which is how such a table gets into snmpd without C; wh
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+import gc
 import os
 from pathlib import Path
 import shutil
@@ -105,6 +106,9 @@ async def serve() -> None:
             fill(world, ROWS, amount=230.4)
             chosen = config(communities=(SnmpCommunity(READ),), users=(user("sha256", "aes"),))
             async with serving(world, chosen, (wide_table(),)) as agent:
+                # As the bridge does once it runs.
+                gc.collect()
+                gc.freeze()
                 watching = asyncio.create_task(watch())
                 print(agent.port, flush=True)
                 await asyncio.to_thread(sys.stdin.read)
