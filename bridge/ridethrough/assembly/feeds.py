@@ -15,7 +15,7 @@ class Kind:
     """Where a feed is found. It is imported when it is first needed: some of their libraries are large."""
 
     module: str
-    """Has a `make(config, context, traffic)`."""
+    """Has a `make(config, context, traffic)`, and a `prepare()` where there is something to load."""
     testable: bool = False
 
 
@@ -87,6 +87,7 @@ class Feeds:
             enabled=config.enabled,
             granted=granted,
             testable=kind.testable,
+            prepare=lambda: _prepare(kind, self._context),
         )
         supervisor = Supervisor(self._context.clock)
         supervisor.start(f"The feed {config.title}", service.run)
@@ -97,6 +98,13 @@ class Feeds:
         if for_good:
             service.retire()
         await supervisor.stop()
+
+
+def _prepare(kind: Kind, context: FeedContext) -> None:
+    """Load what a feed needs, which takes long when it is done for the first time."""
+    context.site.catalogue.prepare()
+    module = import_module(kind.module)
+    getattr(module, "prepare", lambda: None)()
 
 
 __all__ = ["KINDS", "Feeds", "Kind", "mib_files"]

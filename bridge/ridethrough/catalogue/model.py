@@ -361,6 +361,12 @@ class Catalogue:
         if table.setdefault((kind, key), row) is not row:
             raise CatalogueError(f"The {what} {key} stands twice for {kind}.")
 
+    def prepare(self) -> None:
+        """Compile every template, so that no look-up has to: that takes a tenth of a second for all of them."""
+        for template in (*(row.key for row in self.points), *(row.template for row in self.conditions)):
+            if not template.plain:
+                template.match("")
+
     def kind(self, kind: str) -> str:
         """Give the English name of a kind of device; raises CatalogueError if there is none such."""
         if kind not in self.kinds:

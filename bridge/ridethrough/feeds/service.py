@@ -37,14 +37,17 @@ class Service:
         enabled: bool,
         granted: bool,
         testable: bool = False,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Run nothing yet. `enabled` is what the configuration says; what a person has switched since goes before it.
 
         `granted`: whether clients of the API may switch it, and have it send a test where it is `testable`.
+        `prepare` is called in a thread before `make`.
         """
         self.name = name
         self.title = title
         self._make = make
+        self._prepare = prepare
         self._context = context
         self._commands = commands
         self._clock = context.clock
@@ -166,6 +169,8 @@ class Service:
 
         while True:
             try:
+                # Large libraries and tables: on a thread's time, not on the loop's.
+                await asyncio.to_thread(self._prepare)
                 self._feed = self._make(self.traffic)
                 await self._feed.serve(ready)
                 problem = f"{self.title} has ended by itself."

@@ -9,8 +9,10 @@ loop for 43 ms at a stretch in a bulk walk, of 20 ms that are allowed. Here a wa
 
 from ridethrough.config.feeds import SnmpConfig
 from ridethrough.feeds.base import Feed, FeedContext, Traffic
+from ridethrough.maps.objects import load_alarms, load_mibs
 
 from .agent import SnmpFeed
+from .alarm_table import BATTERIES
 
 
 def make(config: SnmpConfig, context: FeedContext, traffic: Traffic) -> Feed:
@@ -18,4 +20,11 @@ def make(config: SnmpConfig, context: FeedContext, traffic: Traffic) -> Feed:
     return SnmpFeed(config, context, traffic)
 
 
-__all__ = ["make"]
+def prepare() -> None:
+    """Read the tables."""
+    load_mibs()
+    for kind in ("ups", BATTERIES):
+        load_alarms(kind)
+
+
+__all__ = ["make", "prepare"]
