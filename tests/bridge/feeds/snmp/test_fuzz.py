@@ -85,7 +85,8 @@ async def test_mutated_packets_harm_nobody(world: World, version: str) -> None:
             answered = asked = 0
             while not attacking.done():
                 asked += 1
-                answered += await agent.ask(good, 2.0) is not None
+                # A datagram that finds no room is lost; like every manager, this one asks again.
+                answered += (await agent.ask(good, 1.0) or await agent.ask(good, 2.0)) is not None
             await attacking
         assert agent.feed.counters[IN_PACKETS] - before > PACKETS * 0.9
         assert asked > 20
