@@ -18,7 +18,6 @@ from ridethrough.feeds.admission import Admission
 from ridethrough.feeds.base import FeedError, Traffic
 
 from .exceptions import GATEWAY_TARGET, refusal
-from .unit import MOST_REGISTERS
 from .units import DIRECT, Units
 from .writes import Write, Writer
 
@@ -34,11 +33,6 @@ KERNEL_UNSENT = 131072
 """The same within the operating system, which else would keep megabytes for each."""
 
 _HEAD = struct.Struct(">HHHBB")
-_READ = struct.Struct(">HH")
-_REGISTERS = struct.Struct(">HHHBBB")
-_READING = frozenset({3, 4})
-_READ_LENGTH = 6
-"""Of a request that reads registers."""
 _SMALLEST = _HEAD.size
 """Bytes of a frame that asks for nothing but a function."""
 _ANSWER = struct.Struct(">HHHB")
@@ -174,17 +168,6 @@ class Connection(asyncio.BufferedProtocol):
             following = at + 6 + length
             if following > end:
                 break
-            if length == _READ_LENGTH and function in _READING and (known := find(number)) is not None:
-                # What masters ask all day long; what is refused here is refused with its reason below.
-                address, count = _READ.unpack_from(buffer, at + 8)
-                found = known.image.registers(address, count) if 1 <= count <= MOST_REGISTERS else None
-                if found is not None:
-                    at = following
-                    self.asked += 1
-                    traffic.requests += 1
-                    size = 2 * count
-                    answers.append(_REGISTERS.pack(transaction, 0, size + 3, number, function, size) + found)
-                    continue
             unit = find(number) or (self._units.direct if number in DIRECT else None)
             if unit is None:
                 answer: bytes | Write = refusal(function, GATEWAY_TARGET)
