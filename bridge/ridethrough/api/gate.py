@@ -1,9 +1,9 @@
 """Who may try a token, and who may talk to us from a browser."""
 
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from ridethrough.addresses import network
 from ridethrough.clock import Clock
 
 from .limits import Limits
@@ -28,27 +28,16 @@ class Gate:
 
     def wait(self, address: str) -> float:
         """Seconds until a wrong token from this address is counted and told again; 0 if it is now."""
-        forgotten = self._debts.get(_network(address), 0.0)
+        forgotten = self._debts.get(network(address), 0.0)
         most = (self._limits.failures - 1) * self._limits.failure_every
         return max(0.0, forgotten - self._clock.monotonic() - most)
 
     def failed(self, address: str) -> None:
         """Count a wrong token that came from there."""
-        network, now = _network(address), self._clock.monotonic()
-        self._debts[network] = max(now, self._debts.pop(network, now)) + self._limits.failure_every
+        owner, now = network(address), self._clock.monotonic()
+        self._debts[owner] = max(now, self._debts.pop(owner, now)) + self._limits.failure_every
         while len(self._debts) > self._limits.addresses or next(iter(self._debts.values())) <= now:
             self._debts.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Return the address, or for IPv6 the /64 that one owner has to himself."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(ip, IPv6Address):
-        return address
-    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
 
 
 def same_origin(origin: str | None, host: str, scheme: str) -> bool:

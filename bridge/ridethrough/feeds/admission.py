@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
+from ridethrough.addresses import plain
 from ridethrough.clock import Clock
 from ridethrough.config.feeds import Network
 
@@ -29,11 +29,9 @@ class Admission:
         if not self._networks:
             return True
         try:
-            address = ip_address(host.partition("%")[0])
+            address = plain(host)
         except ValueError:
             return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         return any(address in network for network in self._networks)
 
 

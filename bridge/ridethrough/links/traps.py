@@ -10,11 +10,11 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import errno
-from ipaddress import IPv4Address, IPv6Address, ip_address
 import logging
 import random
 import socket
 
+from ridethrough.addresses import IpAddress, plain
 from ridethrough.clock import Clock
 from ridethrough.tasks import Backoff
 
@@ -33,8 +33,6 @@ _BATCH, _PAUSE = 100, 0.05
 _LARGEST = 65535
 _WELL_KNOWN = 1024
 _RETRIES = Backoff(first=5.0, cap=60.0)
-
-type IpAddress = IPv4Address | IPv6Address
 
 
 @dataclass(slots=True)
@@ -83,7 +81,7 @@ class TrapListener:
 
         Nothing that comes within that second is lost: it is told at its end. Raises ValueError for what is no address.
         """
-        address = _plain(host)
+        address = plain(host)
         sender = self._senders.setdefault(address, _Sender())
         sender.subscribers.append(arrived)
         self._names.clear()
@@ -221,7 +219,7 @@ class TrapListener:
     def _sender(self, host: str) -> _Sender | None:
         known = self._names.get(host)
         if known is None:
-            known = self._senders.get(_plain(host))
+            known = self._senders.get(plain(host))
             if known is not None:
                 self._names[host] = known
         return known
@@ -244,14 +242,6 @@ class TrapListener:
                 self._tell(sender, self._clock.monotonic())
             self._woken.clear()
             await self._woken.wait()
-
-
-def _plain(host: str) -> IpAddress:
-    """Return the address without its zone; IPv4 in IPv6's clothes is IPv4."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def _has_ipv6() -> bool:

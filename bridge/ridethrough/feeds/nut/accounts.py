@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 import hmac
-from ipaddress import IPv6Address, ip_address
 
+from ridethrough.addresses import network
 from ridethrough.clock import Clock
 from ridethrough.config.feeds import NutUser
 
@@ -35,12 +35,12 @@ class Accounts:
 
     async def verify(self, address: str, name: str, password: str) -> NutUser | None:
         """Return the user, or None when there is none such or the password is wrong."""
-        network, now = _network(address), self._clock.monotonic()
-        debt = max(now, self._debts.get(network, now))
+        owner, now = network(address), self._clock.monotonic()
+        debt = max(now, self._debts.get(owner, now))
         wait = debt - now - (FREE - 1) * EVERY
         if wait > PATIENCE:
             return None
-        self._owe(network, debt + EVERY, now)
+        self._owe(owner, debt + EVERY, now)
         if wait > 0:
             await self._clock.sleep(wait)
         user = self._users.get(name)
@@ -48,26 +48,15 @@ class Accounts:
         same = hmac.compare_digest(password.encode(errors="replace"), secret.encode())
         if user is None or not same:
             return None
-        if network in self._debts:
-            self._debts[network] -= EVERY
+        if owner in self._debts:
+            self._debts[owner] -= EVERY
         return user
 
-    def _owe(self, network: str, until: float, now: float) -> None:
-        self._debts[network] = until
-        self._debts.move_to_end(network)
+    def _owe(self, owner: str, until: float, now: float) -> None:
+        self._debts[owner] = until
+        self._debts.move_to_end(owner)
         while len(self._debts) > ADDRESSES or next(iter(self._debts.values())) <= now:
             self._debts.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Return the address, or for IPv6 the /64 that one owner has to himself."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(ip, IPv6Address):
-        return address
-    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
 
 
 __all__ = ["ADDRESSES", "EVERY", "FREE", "PATIENCE", "Accounts"]
