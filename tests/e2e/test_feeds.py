@@ -1,13 +1,12 @@
 """What building management sees of an outage: strangers' clients on the feeds of a real bridge, switched in Home Assistant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 import re
 import socket
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from scripts.demonstration.feeds import COMMUNITY
 from scripts.demonstration.homeassistant import HomeAssistant, connected
@@ -20,20 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(300), pyte
 STATUS = 109
 """The register of the UPSMAN status word (manual M:8252)."""
 OUTPUT_SOURCE = "1.3.6.1.2.1.33.1.4.1.0"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Everything, running, with the integration added."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
-    try:
-        await stack.start_simulator()
-        await stack.start_bridge()
-        await stack.start_home_assistant()
-        await stack.add_entry()
-        yield stack
-    finally:
-        await stack.stop()
 
 
 async def run(program: str, *arguments: str) -> str:

@@ -23,20 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(lo
 PICTURE = Path(".cache/pictures/outage.png")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Everything, running, with the integration added."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
-    try:
-        await stack.start_simulator()
-        await stack.start_bridge()
-        await stack.start_home_assistant()
-        await stack.add_entry()
-        yield stack
-    finally:
-        await stack.stop()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def simulator(stack: Stack) -> AsyncIterator[Simulator]:
     """Give the UPS, with the mains on and the batteries full, before each test."""

@@ -21,7 +21,7 @@ SYS_NAME, SYS_UPTIME = "1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.3.0"
 UPS = "1.3.6.1.2.1.33.1"
 AUTHENTICATIONS: tuple[Authentication, ...] = ("md5", "sha", "sha224", "sha256", "sha384", "sha512")
 PRIVACIES: tuple[Privacy, ...] = ("des", "aes", "aes192", "aes256")
-_THEIR_NAMES = {
+NET_SNMP = {
     "md5": "MD5",
     "sha": "SHA",
     "sha224": "SHA-224",
@@ -33,6 +33,7 @@ _THEIR_NAMES = {
     "aes192": "AES-192",
     "aes256": "AES-256",
 }
+"""What net-snmp calls the protocols of v3."""
 
 
 def user(auth: Authentication = "none", privacy: Privacy = "none", *, write: bool = False) -> SnmpUser:
@@ -59,9 +60,9 @@ def credentials(one: SnmpUser) -> list[str]:
     """Give the options by which net-snmp's programs ask as this user."""
     options = ["-v3", "-u", one.name, "-l", "noAuthNoPriv"]
     if one.password is not None:
-        options += ["-l", "authNoPriv", "-a", _THEIR_NAMES[one.auth], "-A", one.password]
+        options += ["-l", "authNoPriv", "-a", NET_SNMP[one.auth], "-A", one.password]
     if one.privacy_password is not None:
-        options += ["-l", "authPriv", "-x", _THEIR_NAMES[one.privacy], "-X", one.privacy_password]
+        options += ["-l", "authPriv", "-x", NET_SNMP[one.privacy], "-X", one.privacy_password]
     return options
 
 

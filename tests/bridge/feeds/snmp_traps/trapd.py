@@ -11,21 +11,9 @@ from typing import Self
 
 from ridethrough.config.feeds import SnmpUser
 from tests.bridge.feeds.rig import free_port
+from tests.bridge.feeds.snmp.agents import NET_SNMP
 from tests.strangers import peer
 
-NET_SNMP = {
-    "md5": "MD5",
-    "sha": "SHA",
-    "sha224": "SHA-224",
-    "sha256": "SHA-256",
-    "sha384": "SHA-384",
-    "sha512": "SHA-512",
-    "des": "DES",
-    "aes": "AES",
-    "aes192": "AES-192",
-    "aes256": "AES-256",
-}
-"""What net-snmp calls the protocols of v3."""
 PATIENCE = 10.0
 
 
