@@ -53,13 +53,13 @@ class ConditionType:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes; without a default it must be given."""
+    """What a command takes, a text where the unit is `text`; without a default it must be given."""
 
     name: str
     unit: str
     minimum: float
     maximum: float
-    default: float | None
+    default: float | str | None
 
 
 @dataclass(frozen=True, slots=True)

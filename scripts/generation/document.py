@@ -111,4 +111,6 @@ def _values(point: Point) -> str:
 
 def _argument(argument: Argument) -> str:
     span = f"{argument.name} {argument.minimum:g}–{argument.maximum:g} {argument.unit}".rstrip()
-    return span if argument.default is None else f"{span} ({argument.default:g})"
+    if argument.default is None:
+        return span
+    return f"{span} ({argument.default:g})" if isinstance(argument.default, float) else f"{span} (may be left out)"

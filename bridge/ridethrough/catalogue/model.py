@@ -258,14 +258,32 @@ class ConditionType:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes."""
+    """What a command takes: a number, or a text where the unit is `text`."""
 
     name: str
     unit: str
     minimum: float
     maximum: float
-    default: float | None = None
+    """Of a text: how many characters it may have."""
+    default: float | str | None = None
     """None: it must be given."""
+
+    @property
+    def span(self) -> str:
+        """Say what is permitted."""
+        if self.unit == TEXT:
+            return f"a text of {self.minimum:g} to {self.maximum:g} characters"
+        return f"{self.minimum:g} to {self.maximum:g} {self.unit}".strip()
+
+    def permits(self, value: Value) -> bool:
+        """Whether it may be this."""
+        if self.unit == TEXT:
+            return isinstance(value, str) and self.minimum <= len(value) <= self.maximum
+        return not isinstance(value, bool | str) and self.minimum <= value <= self.maximum
+
+
+TEXT = "text"
+"""The unit of an argument that is no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,11 +311,10 @@ class CommandType:
                 raise ValueError(f"{self.key} takes no argument {name}; permitted: {permitted}.")
         for name, argument in known.items():
             value = arguments.get(name, argument.default)
-            span = f"{argument.minimum:g} to {argument.maximum:g} {argument.unit}".strip()
             if value is None:
-                raise ValueError(f"{self.key} needs {name}: {span}.")
-            if isinstance(value, bool | str) or not argument.minimum <= value <= argument.maximum:
-                raise ValueError(f"{name} of {self.key} must be {span}, not {value!r}.")
+                raise ValueError(f"{self.key} needs {name}: {argument.span}.")
+            if not argument.permits(value):
+                raise ValueError(f"{name} of {self.key} must be {argument.span}, not {value!r}.")
 
 
 @dataclass(frozen=True, slots=True)

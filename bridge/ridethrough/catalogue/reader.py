@@ -7,6 +7,7 @@ from importlib import resources
 import tomllib
 
 from .model import (
+    TEXT,
     Argument,
     Catalogue,
     CatalogueError,
@@ -127,6 +128,12 @@ def _switch(row: dict[str, str]) -> SwitchType:
 
 
 def _argument(text: str) -> Argument:
-    """`delay:s:0:600:30` is an argument in seconds from 0 to 600, 30 if not given; without the last it must be."""
-    name, unit, minimum, maximum, *default = text.split(":")
-    return Argument(name, unit, float(minimum), float(maximum), float(default[0]) if default else None)
+    """`delay:s:0:600:30` is an argument in seconds from 0 to 600, 30 if not given; without the last it must be.
+
+    `reason:text:0:200:` is a text of up to 200 characters, empty if not given.
+    """
+    name, unit, minimum, maximum, *given = text.split(":")
+    default: float | str | None = None
+    if given:
+        default = given[0] if unit == TEXT else float(given[0])
+    return Argument(name, unit, float(minimum), float(maximum), default)

@@ -29,7 +29,21 @@ from .feeds import (
 )
 from .tls import TlsConfig
 from .units import ANSWER, IDLE, REGISTRATION
-from .values import address, boolean, each, groups, measure, password, port, section, show, slug, text, unknown
+from .values import (
+    address,
+    boolean,
+    each,
+    groups,
+    groups_of,
+    measure,
+    password,
+    port,
+    section,
+    show,
+    slug,
+    text,
+    unknown,
+)
 
 type Check = Callable[[Tree], object]
 
@@ -101,7 +115,7 @@ def feeds(a_file: Callable[[Tree], Path]) -> Callable[[Tree], FeedsConfig]:
     )
     return section(
         {
-            vol.Optional("allow"): _feed_groups,
+            vol.Optional("allow"): groups_of("feed"),
             vol.Optional("modbus"): _modbus(),
             vol.Optional("snmp"): _snmp(),
             vol.Optional("bacnet"): _bacnet(),
@@ -350,10 +364,6 @@ def _nut(tls: Check) -> Callable[[Tree], NutConfig]:
         },
         made,
     )
-
-
-def _feed_groups(value: Tree) -> frozenset[str]:
-    return frozenset(each(word(("feed",), "the command group"))([value] if isinstance(value, str) else value))
 
 
 def _once(found: Iterable[object], section_name: str, key: str) -> None:

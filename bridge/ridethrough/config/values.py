@@ -83,9 +83,14 @@ def each[T](check: Callable[[Tree], T]) -> Callable[[Tree], tuple[T, ...]]:
 # Values
 
 
-def command_groups() -> tuple[str, ...]:
-    """Return what `allow:` may name: the command groups of the catalogue."""
-    return tuple(sorted({command.group for command in load_catalogue().commands if command.kinds != {"feed"}}))
+OWN_KINDS = frozenset({"bridge", "feed", "agent", "plan", "plan_stage"})
+"""Kinds of devices that have sections, and an `allow:`, of their own."""
+
+
+def command_groups(*kinds: str) -> tuple[str, ...]:
+    """Return what `allow:` may name: the command groups of these kinds of devices, without any those of equipment."""
+    wanted = frozenset(kinds) or load_catalogue().kinds.keys() - OWN_KINDS
+    return tuple(sorted({command.group for command in load_catalogue().commands if command.kinds & wanted}))
 
 
 def number(value: Tree) -> float:
@@ -185,18 +190,26 @@ def measure(units: Measure) -> Callable[[Tree], float]:
     return check
 
 
-def groups(value: Tree) -> frozenset[str]:
-    """Check a list of command groups, or a single one."""
-    permitted = command_groups()
+def groups_of(*kinds: str) -> Callable[[Tree], frozenset[str]]:
+    """Check a list of command groups of these kinds of devices, or a single one."""
 
-    def one(item: Tree) -> str:
-        if not isinstance(item, str):
-            raise vol.Invalid(f"must be a command group, not {show(item)}; permitted: {', '.join(permitted)}")
-        if item not in permitted:
-            raise vol.Invalid(unknown("the command group", item, permitted))
-        return item
+    def check(value: Tree) -> frozenset[str]:
+        permitted = command_groups(*kinds)
 
-    return frozenset(each(one)([value] if isinstance(value, str) else value))
+        def one(item: Tree) -> str:
+            if not isinstance(item, str):
+                raise vol.Invalid(f"must be a command group, not {show(item)}; permitted: {', '.join(permitted)}")
+            if item not in permitted:
+                raise vol.Invalid(unknown("the command group", item, permitted))
+            return item
+
+        return frozenset(each(one)([value] if isinstance(value, str) else value))
+
+    return check
+
+
+groups = groups_of()
+"""Check a list of command groups of equipment, or a single one."""
 
 
 # Messages

@@ -87,7 +87,7 @@ def test_own_files_do_not_contradict_one_another() -> None:
     for row in catalogue.commands:
         for argument in row.arguments:
             assert argument.minimum <= argument.maximum
-            assert argument.default is None or argument.minimum <= argument.default <= argument.maximum
+            assert argument.default is None or argument.permits(argument.default)
 
 
 # Templates
