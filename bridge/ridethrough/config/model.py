@@ -6,7 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from .agents import AgentsConfig
 from .feeds import FeedsConfig, ServerConfig
+from .jobs import JobsConfig
+from .plans import PlanConfig
 from .tls import TlsConfig
 
 
@@ -138,6 +141,9 @@ class BridgeConfig:
     transfer_switches: tuple[UpsConfig, ...] = ()
     traps: TrapConfig | None = None
     feeds: FeedsConfig = FeedsConfig()
+    agents: AgentsConfig = AgentsConfig()
+    jobs: JobsConfig = JobsConfig()
+    plans: tuple[PlanConfig, ...] = ()
 
     @property
     def devices(self) -> tuple[UpsConfig, ...]:

@@ -1,0 +1,1 @@
+"""The protected computers: pairing with their shutdown agents, and the connections to them."""
