@@ -47,7 +47,7 @@ SAVING_AGAIN = 30.0
 FORGOTTEN = 86_400.0
 """Seconds after the start in which a device must have come back, or its events are forgotten: what has left while the
 bridge did not run would be kept for ever."""
-SLICE = 0.004
+SLICE = 0.001
 """Seconds that showing events may take at a time, before everybody else has a turn."""
 MOST_UNTOLD = 20_000
 """Transitions that wait for their turn; it comes within moments."""

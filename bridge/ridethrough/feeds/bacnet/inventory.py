@@ -1,12 +1,14 @@
 """Which objects there are: one for each point and condition that a device has, and for what may be written.
 
-The site is observed; what has changed is noted and shown in slices, so that five hundred devices that change at once do
-not stop the loop. An object keeps its number for ever, also when its device has been away.
+The site is observed. A change that nobody watches costs a look-up: who reads the object sees what is so then. What is new,
+subscribed to, a condition or the state of a command is noted and shown in slices, so that five hundred devices that
+change at once do not stop the loop. An object keeps its number for ever, also when its device has been away.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 import hashlib
 import logging
 import time
@@ -35,7 +37,7 @@ from .tables import CommandRow, load_commands, unit_of
 
 _LOGGER = logging.getLogger(__name__)
 
-TURN = 0.002
+TURN = 0.001
 """Seconds of the loop after which others have their turn."""
 NOT_SHOWN = frozenset({"feed"})
 """Kinds of devices that are no business of a building's management: what serves it."""
@@ -111,6 +113,8 @@ class Inventory:
         """Of what may be written."""
         self._of_device: dict[DeviceId, dict[Item, None]] = {}
         self._names: dict[DeviceId, Device] = {}
+        self._quiet: dict[tuple[DeviceId, str], Shown] = {}
+        """Points whose changes matter to nobody but who reads them, or has subscribed to their objects."""
         self._changed: dict[Item, None] = {}
         self._devices: dict[DeviceId, None] = {}
         self._wake = asyncio.Event()
@@ -143,14 +147,16 @@ class Inventory:
     # Noting
 
     def _observe(self, change: Change) -> None:
-        changed = self._changed
-        for device, key in change.points:
-            changed[device, POINT, key] = None
+        changed, quiet = self._changed, self._quiet
+        for place in change.points:
+            if (shown := quiet.get(place)) is None or shown.watched:
+                changed[place[0], POINT, place[1]] = None
         for device, key in change.conditions:
             changed[device, CONDITION, key] = None
         for device in change.devices:
             self._devices[device] = None
-        self._wake.set()
+        if changed or self._devices:
+            self._wake.set()
 
     # Showing
 
@@ -261,6 +267,10 @@ class Inventory:
         self._dress(shown, plan, device)
         self._shown[plan.item] = shown
         self._of_device.setdefault(device_id, {})[plan.item] = None
+        if sort == POINT:
+            shown.follow(partial(self._site.reading, device_id, key))
+            if not _states_a_command(device, key):
+                self._quiet[device_id, key] = shown
         self._objects.add_object(shown)
         self._listed_anew()
         if plan.row is not None:
@@ -297,10 +307,9 @@ class Inventory:
             if changed and isinstance(shown, BinaryInput):
                 self._events.condition_changed(shown, state)
         else:
-            reading = self._site.reading(device, key)
-            if reading is None:
-                return
-            changed = shown.show(reading.value, reading.quality)
+            shown.refresh()
+            # Subscribers look themselves whether it is other than they know: whoever reads it may have been quicker.
+            changed = True
         if changed:
             self._objects.object_changed(shown)
 
@@ -334,6 +343,8 @@ class Inventory:
     async def _remove(self, items: Iterable[Item]) -> None:
         for item in items:
             shown = self._shown.pop(item)
+            if item[1] == POINT:
+                self._quiet.pop((item[0], item[2]), None)
             self._commands.pop(item, None)
             del self._of_device[item[0]][item]
             self._objects.writables.pop(shown.objectIdentifier, None)
@@ -375,6 +386,12 @@ class Inventory:
         for placeholder, value in found.items():
             text = text.replace(f"{{{placeholder}}}", value)
         return f"{device.name}: {text}"[:LONGEST_NAME]
+
+
+def _states_a_command(device: Device, key: str) -> bool:
+    """Whether a point of this kind of devices may be what a command is about."""
+    rows = load_commands()
+    return any(device.kind in row.kinds and row.state.text and row.state.match(key) is not None for row in rows)
 
 
 def _kind_of(point: Point) -> type[Shown]:

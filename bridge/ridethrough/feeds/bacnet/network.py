@@ -36,7 +36,7 @@ LONGEST = 1536
 """Octets of a packet: one over Ethernet holds 1476 of a request, and what stands before them (§J.2)."""
 WAITING = 512
 """Packets that wait at most; further ones are lost, as UDP may."""
-TURN = 0.005
+TURN = 0.002
 """Seconds of the loop after which others have their turn."""
 FOREIGN_DEVICES = 128
 """Foreign devices that a router of broadcasts takes."""

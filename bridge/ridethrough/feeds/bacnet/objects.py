@@ -1,10 +1,11 @@
 """The objects that show points and conditions (ASHRAE 135 §12).
 
 They are the library's objects, but lean: they hold what they have and nothing of the forty properties that they could
-have, and each property is encoded once until it changes.
+have, and each property is encoded once until it changes. What shows a point looks at the site when it is read: a change
+that nobody watches costs it nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 import struct
 from typing import Any, ClassVar, Protocol
@@ -33,7 +34,7 @@ from bacpypes3.object import (
 )
 from bacpypes3.primitivedata import Boolean, CharacterString, Date, Null, Real, Time, Unsigned
 
-from ridethrough.site import ConditionState, DeviceId, Quality, Value
+from ridethrough.site import ConditionState, DeviceId, Quality, Reading, Value
 
 from .encoding import an_unsigned
 
@@ -148,7 +149,11 @@ class Shown(Lean):
 
     WATCHED: ClassVar[frozenset[str]] = frozenset({"presentValue", "statusFlags", "reliability", "eventState"})
     """What may be subscribed to by SubscribeCOVProperty."""
+    watched = False
+    """Whether somebody has subscribed to it."""
     _place: tuple[DeviceId, str] | None = None
+    _source: Callable[[], Reading | None] | None = None
+    _seen: Reading | None = None
 
     eventState = _NORMAL  # noqa: N815
     outOfService = Boolean(False)  # noqa: N815
@@ -166,6 +171,27 @@ class Shown(Lean):
     def of_condition(self, device: DeviceId, key: str) -> None:
         """Remember which condition it shows."""
         self._place = device, key
+
+    def follow(self, source: Callable[[], Reading | None]) -> None:
+        """Look there from now on whenever it is read, so that nobody need show it what has changed."""
+        self._source = source
+
+    def refresh(self) -> None:
+        """Show what the source knows now, if it has another reading than the one that is shown."""
+        reading = None if self._source is None else self._source()
+        if reading is not None and reading is not self._seen:
+            self._seen = reading
+            self.show(reading.value, reading.quality)
+
+    async def read_property(self, attr: Any, index: int | None = None) -> Any:
+        """Return a property as it is now. Raises PropertyError and AttributeError."""
+        self.refresh()
+        return await super().read_property(attr, index)
+
+    def encoded(self, name: str, index: int | None = None) -> bytes:
+        """Return a property as it is now, as bytes. Raises PropertyError for what there is not."""
+        self.refresh()
+        return super().encoded(name, index)
 
     def show(self, value: Value | None, quality: Quality) -> bool:
         """Show what is known now; with None the last value stays. Returns whether anything is different."""

@@ -15,7 +15,7 @@ from .objects import Lean, as_bytes
 
 ANY_DEVICE = (8, 4194303)
 """What a client asks that does not know the device's number (§15.5.2)."""
-TURN = 0.005
+TURN = 0.002
 """Seconds of the loop that one request may take before others have their turn."""
 LONGEST_ANSWER = 64 * 1476
 """Octets of what the longest answer in segments holds; who asks for more has to ask in parts."""

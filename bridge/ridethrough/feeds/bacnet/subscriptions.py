@@ -47,7 +47,7 @@ SILENCE = Backoff(first=10.0, cap=600.0)
 """How long a peer that does not answer is left alone."""
 SWEEP = 1.0
 """Seconds between looks for subscriptions that have ended."""
-TURN = 0.002
+TURN = 0.001
 """Seconds of the loop after which others have their turn."""
 
 _PRESENT_VALUE = PropertyIdentifier("present-value")
@@ -81,6 +81,7 @@ class Subscription:
         """Whether there is something to tell."""
         if self.told is None:
             return True
+        self.shown.refresh()
         if self.property == "presentValue" or self.property is None:
             if self.shown.moved(self.value, self.increment):
                 return True
@@ -226,6 +227,7 @@ class Subscriptions:
         added = Subscription(key, peer, shown, key[1], key[3], confirmed, ends, None)
         self._all[key] = peer.subscriptions[key] = added
         self._by_object.setdefault(key[2], []).append(added)
+        shown.watched = True
         return added
 
     def _remove(self, one: Subscription) -> None:
@@ -235,6 +237,7 @@ class Subscriptions:
             others.remove(one)
         if not others:
             self._by_object.pop(one.key[2], None)
+            one.shown.watched = False
         peer = one.peer
         peer.due.pop(one, None)
         peer.subscriptions.pop(one.key, None)

@@ -1,5 +1,6 @@
 """What objects hold and how they are read."""
 
+from datetime import UTC, datetime
 from operator import attrgetter
 
 from bacpypes3.errors import PropertyError
@@ -14,12 +15,17 @@ from ridethrough.feeds.bacnet.objects import (
     Shown,
     TextValue,
 )
-from ridethrough.site import DeviceId, Quality
+from ridethrough.site import DeviceId, Quality, Reading
 
 
 def a_number() -> AnalogInput:
     """Make an object that shows nothing yet."""
     return AnalogInput(objectIdentifier=("analog-input", 1), objectName="x", covIncrement=0.1, units="volts")
+
+
+def a_reading(value: float | None, quality: Quality = Quality.GOOD) -> Reading:
+    """Make what the site may know of a point."""
+    return Reading(value, quality, datetime(2026, 11, 21, tzinfo=UTC))
 
 
 def test_a_number_too_large_for_bacnet_is_infinite() -> None:
@@ -38,6 +44,28 @@ def test_only_what_is_different_counts_as_changed() -> None:
     # BACnet has the same word for both.
     assert not shown.show(None, Quality.LOST)
     assert shown.show(1.1, Quality.GOOD)
+
+
+def test_a_number_that_is_followed_is_read_as_it_is_at_that_moment() -> None:
+    shown, known = a_number(), [None, a_reading(1.0)]
+    shown.follow(lambda: known[-1])
+    assert shown.encoded("presentValue") == bytes.fromhex("443f800000")
+    known.append(a_reading(2.0))
+    assert shown.encoded("presentValue") == bytes.fromhex("4440000000")
+    known.append(a_reading(2.0, Quality.STALE))
+    assert shown.encoded("statusFlags") == bytes.fromhex("820440")
+    # Of what the device no longer supports, and of what is gone, the last value stays.
+    known.append(a_reading(None, Quality.UNSUPPORTED))
+    assert shown.encoded("presentValue") == bytes.fromhex("4440000000")
+    known.append(None)
+    assert shown.encoded("reliability") == bytes.fromhex("9101")
+
+
+async def test_the_library_reads_what_is_followed_as_it_is_at_that_moment() -> None:
+    shown, known = a_number(), [a_reading(1.0)]
+    shown.follow(lambda: known[-1])
+    known.append(a_reading(2.0))
+    assert await shown.read_property("presentValue") == 2.0
 
 
 def test_a_long_text_is_cut() -> None:

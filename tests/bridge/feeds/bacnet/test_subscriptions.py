@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 import math
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from ridethrough.clock import ManualClock
 from ridethrough.feeds.bacnet.objects import AnalogInput, BinaryInput
 from ridethrough.feeds.bacnet.subscriptions import AT_ONCE, IN_ALL, LONGEST, PATIENCE, PEERS, PER_PEER, Subscriptions
-from ridethrough.site import Quality
+from ridethrough.site import Quality, Reading
 from tests.bridge.feeds.rig import World
 
 from .rig import DEVICE, Stranger, a_stranger, serving, until
@@ -211,6 +212,35 @@ async def test_only_the_last_of_many_values_is_told(network: Network) -> None:
     await network.settle()
     assert len(network.asked) <= 3
     assert network.asked[-1][0].pduData.endswith(bytes.fromhex("2e 44 42c60000 2f 096f2e8204002f4f"))
+
+
+async def test_a_value_is_told_although_somebody_has_read_it_before(network: Network) -> None:
+    shown = network.shown(1)
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    known = [Reading(1.0, Quality.GOOD, now)]
+    shown.follow(lambda: known[-1])
+    network.subscriptions.subscribe(IPv4Address("192.0.2.1"), 1, shown, confirmed=False, lifetime=0)
+    await network.settle()
+    known.append(Reading(7.0, Quality.GOOD, now))
+    assert shown.encoded("presentValue") == bytes.fromhex("4440e00000")
+    network.subscriptions.changed(shown)
+    await network.settle()
+    assert len(network.sent) == 2
+    assert network.sent[-1].pduData.endswith(bytes.fromhex("2e 44 40e00000 2f 096f2e8204002f4f"))
+
+
+async def test_an_object_is_watched_for_as_long_as_somebody_subscribes_to_it(network: Network) -> None:
+    shown = network.shown(1)
+    one, other = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
+    assert [shown.watched] == [False]
+    for peer in (one, other):
+        network.subscriptions.subscribe(peer, 1, shown, confirmed=False, lifetime=60)
+    network.subscriptions.cancel(one, 1, shown.objectIdentifier)
+    assert [shown.watched] == [True]
+    network.clock.tick(61)
+    network.subscriptions.subscribe(one, 1, network.shown(2), confirmed=False, lifetime=60)
+    await network.settle()
+    assert [shown.watched] == [False]
 
 
 async def test_a_peer_confirms_a_few_at_once(network: Network) -> None:
