@@ -11,8 +11,6 @@ import tracemalloc
 PACKETS = 100_000
 STALL = 0.020
 """Seconds for which the loop may not answer (DESIGN §9)."""
-SELDOM = 3
-"""Of a hundred thousand packets so many may seem to have stalled it: a packet that does so comes a thousand times."""
 
 
 def mutations(seeds: Sequence[bytes], count: int, seed: int = 1628) -> Iterator[bytes]:

@@ -22,31 +22,32 @@ class Area:
     def __init__(self, spans: Iterable[tuple[int, int]], width: int) -> None:
         """`spans` are first and next address of what exists, `width` the bytes of each address."""
         self._width = width
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        merged: list[list[int]] = []
         for first, end in sorted(spans):
-            if self._ends and first <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
+            if merged and first <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], end)
             else:
-                self._starts.append(first)
-                self._ends.append(end)
-        self._runs = [bytearray(width * (end - first)) for first, end in zip(self._starts, self._ends, strict=True)]
+                merged.append([first, end])
+        self._starts = [first for first, _ in merged]
+        self._runs = [(first, end, bytearray(width * (end - first))) for first, end in merged]
 
     def read(self, address: int, count: int) -> bytes | bytearray | None:
         """Copy what so many addresses hold; None when one of them does not exist."""
-        place = bisect_right(self._starts, address) - 1
-        if place < 0 or address + count > self._ends[place]:
+        place = bisect_right(self._starts, address)
+        if not place:
             return None
-        begin = address - self._starts[place]
-        if self._width == 2:
-            return self._runs[place][begin + begin : (begin + count) * 2]
-        return self._runs[place][begin : begin + count]
+        first, end, content = self._runs[place - 1]
+        if address + count > end:
+            return None
+        width = self._width
+        begin = (address - first) * width
+        return content[begin : begin + count * width]
 
     def write(self, address: int, content: bytes) -> None:
         """Replace what is held from an address on, which exists."""
-        place = bisect_right(self._starts, address) - 1
-        begin = (address - self._starts[place]) * self._width
-        self._runs[place][begin : begin + len(content)] = content
+        first, _, held = self._runs[bisect_right(self._starts, address) - 1]
+        begin = (address - first) * self._width
+        held[begin : begin + len(content)] = content
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,15 +117,13 @@ class Image:
         # "03H and 04H: the CS141 makes no difference between these two functions" (M:1669).
         areas[HOLDING] = areas[INPUT] = Area(_spans(cells, registers), 2)
         self.areas: Mapping[int, Area] = areas
+        self.registers = areas[HOLDING].read
+        """Copies registers; None when one of them does not exist."""
         needs: dict[Cell, tuple[Need, ...]] = {
             cell: tuple(need for one in cell.fields for need in one.needs) for cell in cells
         }
         self._dependents = Dependents(directory, subject, needs)
         self._draw(cells)
-
-    def registers(self, address: int, count: int) -> bytes | bytearray | None:
-        """Copy registers, None when one of them does not exist."""
-        return self.areas[HOLDING].read(address, count)
 
     def bits(self, space: int, address: int, count: int) -> bytes | None:
         """Copy bits, the first in the lowest place of the first byte; None when one of them does not exist."""

@@ -152,8 +152,10 @@ _ANSWERS: Mapping[int, Callable[[Unit, bytes], bytes | Write]] = {
     identification.FUNCTION: Unit.identify,
 }
 """By function."""
+READING = frozenset({3, 4})
+"""The functions that read registers."""
 WRITING = frozenset({5, 6, 15, 16})
 """The functions that a broadcast may have (MODBUS over Serial Line V1.02 §2.1)."""
 
 
-__all__ = ["MOST_BITS", "MOST_REGISTERS", "WRITING", "Unit"]
+__all__ = ["MOST_BITS", "MOST_REGISTERS", "READING", "WRITING", "Unit"]

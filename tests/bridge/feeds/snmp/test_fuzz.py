@@ -9,7 +9,7 @@ import pytest
 
 from ridethrough.feeds.snmp.counters import IN_PACKETS
 from ridethrough.sim.snmp_message import Message, Pdu, Tag, Value, Version
-from tests.bridge.feeds.fuzz import PACKETS, SELDOM, STALL, Memory, mutations, watching_work
+from tests.bridge.feeds.fuzz import PACKETS, STALL, Memory, mutations, watching_work
 from tests.bridge.feeds.rig import World
 
 from .agents import SYS_NAME, UPS, WRITE, Agent, config, credentials, oid, question, serving, user, wide_table
@@ -91,7 +91,7 @@ async def test_mutated_packets_harm_nobody(world: World, version: str) -> None:
         assert agent.feed.counters[IN_PACKETS] - before > PACKETS * 0.9
         assert asked > 20
         assert answered == asked
-        assert sum(span > STALL for span in spans) <= SELDOM, sorted(spans)[-5:]
+        assert max(spans) <= STALL, sorted(spans)[-5:]
         memory = Memory()
         await asyncio.to_thread(attack, agent, seeds, PACKETS // 10, 1)
         grown = memory.grown()
