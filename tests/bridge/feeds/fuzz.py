@@ -1,7 +1,7 @@
 """Packets that nobody should send, and a watch over the loop while they come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 import gc
 from random import Random
@@ -97,6 +97,17 @@ async def watching_stalls(every: float = 0.002) -> AsyncIterator[Stalls]:
     """Measure the same, to be asked how often it was too long."""
     async with watching_work(every) as spans:
         yield Stalls(spans)
+
+
+async def longest(attack: Callable[[], Awaitable[list[float]]]) -> float:
+    """Give the longest stall that an attack brings about, an attack being the same packets each time.
+
+    A virtual machine charges a thread with time in which it had no processor: a program that does nothing but read its
+    clocks has seen 10 ms at once. What the packets bring about they bring about again, so a stall counts when it comes
+    in a second run too.
+    """
+    worst = max(await attack())
+    return worst if worst <= STALL else min(worst, max(await attack()))
 
 
 class Memory:
