@@ -40,14 +40,14 @@ def store_of(config: BridgeConfig) -> Path:
     return config.data / "ridethrough.db"
 
 
-async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event) -> None:
+async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: Clock | None = None) -> None:
     """Be the bridge of this configuration file until `stop`; `reread` has it read the file again.
 
-    Raises what keeps it from starting: ConfigError, StoreError, ApiStartError, ValueError.
+    It goes by `clock`, which is the machine's own but where hours are to pass in minutes. Raises what keeps it from starting: ConfigError, StoreError, ApiStartError, ValueError.
     """
     file = ConfigFile(path, check_link, check_links)
     config = await asyncio.to_thread(file.load)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(store_of(config), clock))
         stack.enter_context(store.owned())
