@@ -17,6 +17,7 @@ SYSTEM: Mapping[str, str] = {
     "device_removed": "{name} ({device}) removed by {actor}",
     "acknowledged": "{condition}: {state}, acknowledged by {name} ({actor})",
     "events_lost": "{count} events were lost while the journal could not be written",
+    "schedule_missed": "{count} run(s) of {name} ({schedule}) were missed, the last one due at {last}",
 }
 """What the bridge itself does, with the details of the event in their places."""
 BRIDGE = "Bridge"
