@@ -37,7 +37,7 @@ WORDS: Mapping[str, str] = {
 }
 """What may stand in braces besides the keys of points."""
 
-_FOUND = re.compile(r"\{\{(?P<literal>[A-Za-z][^{}\"'\n]{0,199})\}\}|\{(?P<name>[A-Za-z][^{}\"'\n]{0,199})\}")
+_FOUND = re.compile(r"\{\{(?P<literal> *[A-Za-z][^{}\"'\n]{0,199})\}\}|\{(?P<name> *[A-Za-z][^{}\"'\n]{0,199})\}")
 
 
 @dataclass(frozen=True, slots=True)

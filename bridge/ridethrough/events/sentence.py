@@ -32,7 +32,7 @@ def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
     owner = device.name if device is not None else event.device or BRIDGE
     match event.kind:
         case EventKind.CONDITION:
-            said = EDGES.get(event.edge, "{name}").replace("{name}", _condition(event.key, device, catalogue))
+            said = EDGES.get(event.edge, "{name}").replace("{name}", condition_name(event.key, device, catalogue))
         case EventKind.COMMAND:
             said = _command(event, device, catalogue)
         case EventKind.SYSTEM:
@@ -40,7 +40,8 @@ def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
     return f"{owner}: {said}"
 
 
-def _condition(key: str, device: Device | None, catalogue: Catalogue) -> str:
+def condition_name(key: str, device: Device | None, catalogue: Catalogue) -> str:
+    """Return what a condition of a device is called, its key where nobody knows."""
     found = None if device is None else catalogue.condition(device.kind, key)
     if found is None:
         return key
@@ -71,4 +72,4 @@ def _system(event: Event) -> str:
         return f"{said} ({rest})" if rest else said
 
 
-__all__ = ["sentence"]
+__all__ = ["condition_name", "sentence"]
