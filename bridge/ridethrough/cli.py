@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 import logging
 import os
 from pathlib import Path
@@ -18,8 +19,9 @@ from ridethrough.assembly.feeds import mib_files
 from ridethrough.assembly.service import serve, store_of
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
-from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, load
+from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, advise, load
 from ridethrough.events import JournalError
+from ridethrough.events.zone import zone_of
 from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link, check_links
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.sim.runner import add_arguments, options_from, simulate
@@ -153,6 +155,9 @@ async def _check(options: argparse.Namespace) -> int:
         print(EXAMPLE, end="")
         return 0
     config = _config(options)
+    now = datetime.now(zone_of(config.jobs.time_zone)).replace(tzinfo=None)
+    for problem in advise(options.config, config, now):
+        print(problem)
     devices = "1 device" if len(config.devices) == 1 else f"{len(config.devices)} devices"
     print(f"{options.config}: no mistakes; {config.name}, {devices}")
     return 0
