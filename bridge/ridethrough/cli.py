@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+import json
 import logging
 import os
 from pathlib import Path
@@ -20,7 +21,9 @@ from ridethrough.assembly.service import serve, store_of
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, advise, load
+from ridethrough.config.listing import action_in_words, as_data, columns, listed, table
 from ridethrough.events import JournalError
+from ridethrough.events.schedule import next_run
 from ridethrough.events.zone import zone_of
 from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link, check_links
 from ridethrough.links.probe import probe, render_table, to_json
@@ -113,6 +116,16 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
     child.add_argument("--example", action="store_true", help="print a configuration with every setting explained")
 
+    child = command("jobs", _jobs, "list events with the jobs that a configuration file has for them")
+    child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
+    child.add_argument(
+        "--search", default="", metavar="TEXT", help="events whose device, condition or name contains this"
+    )
+    child.add_argument("--count", type=int, metavar="N", help="events that have so many jobs; 0: those without any")
+    child.add_argument("--event", metavar="CONDITION", help="events of this condition, e.g. on_battery")
+    child.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    child.epilog = "Without --search, --count and --event: all events that have jobs, and the schedule."
+
     child = command("probe", _probe, "connect once to a device and print every point it reads")
     child.add_argument("url", help=f"e.g. {', '.join(kind.example for kind in LINKS.values())}")
     child.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -155,11 +168,50 @@ async def _check(options: argparse.Namespace) -> int:
         print(EXAMPLE, end="")
         return 0
     config = _config(options)
-    now = datetime.now(zone_of(config.jobs.time_zone)).replace(tzinfo=None)
+    now = datetime.now(zone_of(config.jobs.time_zone)).replace(tzinfo=None) if config.jobs.schedule else None
     for problem in advise(options.config, config, now):
         print(problem)
     devices = "1 device" if len(config.devices) == 1 else f"{len(config.devices)} devices"
     print(f"{options.config}: no mistakes; {config.name}, {devices}")
+    return 0
+
+
+async def _jobs(options: argparse.Namespace) -> int:
+    config = _config(options)
+    events = listed(config, search=options.search, count=options.count, condition=options.event)
+    everything = not options.search and options.count is None and options.event is None
+    zone, now = zone_of(config.jobs.time_zone), SystemClock().utc()
+    schedule = [(one, next_run(one, zone, now)) for one in config.jobs.schedule] if everything else []
+    if options.json:
+        data: dict[str, object] = {"events": as_data(events)}
+        if everything:
+            data["schedule"] = [
+                {
+                    "id": one.key,
+                    "name": one.name,
+                    "enabled": one.enabled,
+                    "repeat": one.repeat,
+                    "next": None if run is None else run.at.astimezone(zone).isoformat(),
+                    "late": one.late,
+                    "action": one.action.name,
+                    "what": action_in_words(one.action),
+                }
+                for one, run in schedule
+            ]
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+        return 0
+    if events:
+        print(table(events))
+    elif not schedule:
+        print("There are no such events." if not everything else "No event has a job.")
+    if schedule:
+        rows = [("SCHEDULE", "REPEAT", "NEXT", "WHAT")]
+        for one, run in schedule:
+            next_time = "never" if run is None else f"{run.at.astimezone(zone):%Y-%m-%d %H:%M}"
+            rows.append(
+                (one.key, one.repeat, next_time if one.enabled else "switched off", action_in_words(one.action))
+            )
+        print(("\n" if events else "") + columns(rows))
     return 0
 
 

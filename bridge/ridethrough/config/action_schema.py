@@ -332,6 +332,8 @@ def action(value: Tree) -> Action:
         )
     for name in value:
         if name not in _CHECKS:
+            if value[name] is None and " " in name and len(value) > 1:
+                raise vol.Invalid("must be exactly one action; quote a text that has a comma in it")
             raise vol.Invalid(unknown("the action", name, _CHECKS), path=[name])
     if len(value) != 1:
         raise vol.Invalid("must be exactly one action; make a job of its own for each")

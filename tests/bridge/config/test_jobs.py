@@ -310,6 +310,7 @@ def test_agents_verbs_in_the_file(tmp_path: Path) -> None:
 REFUSED_ACTIONS = {
     "two_at_once": ("{log: a, mail: {}}", "must be exactly one action; make a job of its own for each"),
     "none": ("{}", "must be exactly one action; make a job of its own for each"),
+    "comma": ("{log: It is dark, and cold}", "must be exactly one action; quote a text that has a comma in it"),
     "a_list": ("[mail]", "must be one action, as in {mail: {to: operator@example.org}}, not a list; permitted: log, "),
     "unknown": ("{mial: {}}", "the action 'mial' is unknown, did you mean mail?"),
     "unknown_key": ("{mail: {too: a@example.org}}", "the key 'too' is unknown, did you mean to?"),
