@@ -22,6 +22,7 @@ from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
 from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, advise, load
 from ridethrough.config.listing import action_in_words, as_data, columns, listed, table
+from ridethrough.config.placeholders import EXPLAINED as PLACEHOLDERS
 from ridethrough.events import JournalError
 from ridethrough.events.schedule import next_run
 from ridethrough.events.zone import zone_of
@@ -123,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     child.add_argument("--count", type=int, metavar="N", help="events that have so many jobs; 0: those without any")
     child.add_argument("--event", metavar="CONDITION", help="events of this condition, e.g. on_battery")
+    child.add_argument("--placeholders", action="store_true", help="explain what may stand in braces in texts, and end")
     child.add_argument("--json", action="store_true", help="print JSON instead of a table")
     child.epilog = "Without --search, --count and --event: all events that have jobs, and the schedule."
 
@@ -177,42 +179,43 @@ async def _check(options: argparse.Namespace) -> int:
 
 
 async def _jobs(options: argparse.Namespace) -> int:
+    if options.placeholders:
+        print(columns([(f"{{{word}}}", told) for word, told in PLACEHOLDERS.items()]))
+        return 0
     config = _config(options)
     events = listed(config, search=options.search, count=options.count, condition=options.event)
     everything = not options.search and options.count is None and options.event is None
-    zone, now = zone_of(config.jobs.time_zone), SystemClock().utc()
-    schedule = [(one, next_run(one, zone, now)) for one in config.jobs.schedule] if everything else []
+    schedule = _schedule(config) if everything else []
     if options.json:
-        data: dict[str, object] = {"events": as_data(events)}
-        if everything:
-            data["schedule"] = [
-                {
-                    "id": one.key,
-                    "name": one.name,
-                    "enabled": one.enabled,
-                    "repeat": one.repeat,
-                    "next": None if run is None else run.at.astimezone(zone).isoformat(),
-                    "late": one.late,
-                    "action": one.action.name,
-                    "what": action_in_words(one.action),
-                }
-                for one, run in schedule
-            ]
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json.dumps({"events": as_data(events), "schedule": schedule}, indent=2, ensure_ascii=False))
         return 0
     if events:
         print(table(events))
     elif not schedule:
-        print("There are no such events." if not everything else "No event has a job.")
+        print("No event has a job." if everything else "There are no such events.")
     if schedule:
-        rows = [("SCHEDULE", "REPEAT", "NEXT", "WHAT")]
-        for one, run in schedule:
-            next_time = "never" if run is None else f"{run.at.astimezone(zone):%Y-%m-%d %H:%M}"
-            rows.append(
-                (one.key, one.repeat, next_time if one.enabled else "switched off", action_in_words(one.action))
-            )
-        print(("\n" if events else "") + columns(rows))
+        rows = [[str(one[key]) for key in ("id", "repeat", "next", "what")] for one in schedule]
+        print(("\n" if events else "") + columns([("SCHEDULE", "REPEAT", "NEXT", "WHAT"), *rows]))
     return 0
+
+
+def _schedule(config: BridgeConfig) -> list[dict[str, object]]:
+    """Return the scheduled jobs with when they are due next, in local time."""
+    zone, now = zone_of(config.jobs.time_zone), SystemClock().utc()
+    runs = ((one, next_run(one, zone, now) if one.enabled else None) for one in config.jobs.schedule)
+    return [
+        {
+            "id": one.key,
+            "name": one.name,
+            "enabled": one.enabled,
+            "repeat": one.repeat,
+            "late": one.late,
+            "next": "never" if run is None else run.at.astimezone(zone).isoformat(" ", "minutes"),
+            "action": one.action.name,
+            "what": action_in_words(one.action),
+        }
+        for one, run in runs
+    ]
 
 
 async def _probe(options: argparse.Namespace) -> int:

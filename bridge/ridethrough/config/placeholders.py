@@ -37,6 +37,13 @@ WORDS: Mapping[str, str] = {
 }
 """What may stand in braces besides the keys of points."""
 
+EXPLAINED: Mapping[str, str] = {
+    **WORDS,
+    "ups.load": "a value of the event's device or of the UPS that it belongs to; CATALOGUE.md lists the points",
+    "ups-1:ups.load": "the same of the device ups-1",
+}
+"""Everything that may stand in braces, for people."""
+
 _FOUND = re.compile(r"\{\{(?P<literal> *[A-Za-z][^{}\"'\n]{0,199})\}\}|\{(?P<name> *[A-Za-z][^{}\"'\n]{0,199})\}")
 
 
@@ -110,4 +117,4 @@ def unknown(placeholder: Placeholder, kinds: tuple[str, ...]) -> str:
     )
 
 
-__all__ = ["WORDS", "Placeholder", "fault", "parts", "placeholders", "unknown"]
+__all__ = ["EXPLAINED", "WORDS", "Placeholder", "fault", "parts", "placeholders", "unknown"]

@@ -67,9 +67,14 @@ def action_faults(
     if check is not None:
         yield from _within((action.name,), check(action, config, known, devices))
     for place, text in texts(action):
-        for placeholder in placeholders(text):
-            if (wrong := _placeholder_fault(placeholder, known, devices)) is not None:
-                yield (action.name, *place), wrong
+        yield from _within((action.name, *place), text_faults(text, known, devices))
+
+
+def text_faults(text: str, known: Inventory, devices: Iterable[str] = ()) -> Iterator[Fault]:
+    """Find the placeholders of a text that name what there is not; `devices` as with `action_faults`."""
+    for placeholder in placeholders(text):
+        if (wrong := _placeholder_fault(placeholder, known, tuple(devices))) is not None:
+            yield (), wrong
 
 
 def _within(place: Place, faults: Iterable[Fault]) -> Iterator[Fault]:
@@ -293,4 +298,4 @@ def _placeholder_fault(placeholder: Placeholder, known: Inventory, devices: tupl
     return None
 
 
-__all__ = ["Fault", "action_faults", "job_faults"]
+__all__ = ["Fault", "action_faults", "job_faults", "text_faults"]

@@ -1,11 +1,14 @@
 """The section jobs: of the configuration file: what is taken, and what a person is told when it is wrong."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 import textwrap
 
+from hypothesis import given, settings, strategies as st
 import pytest
+import voluptuous as vol
 
 from ridethrough.config import BridgeConfig, ConfigError, load
 from ridethrough.config.actions import (
@@ -24,6 +27,8 @@ from ridethrough.config.actions import (
     WebhookAction,
 )
 from ridethrough.config.agents import AgentConfig, AgentsConfig, DatagramConfig
+from ridethrough.config.document import Tree
+from ridethrough.config.job_schema import jobs
 from ridethrough.config.jobs import (
     Cause,
     Edge,
@@ -614,3 +619,55 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 def test_every_action_has_a_case() -> None:
     covered = {type(action) for _, action in ACTION_CASES.values()} | {AgentAction, DatagramAction, TrapAction}
     assert covered == set(ACTIONS)
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "id",
+            "name",
+            "on",
+            "when",
+            "do",
+            "device",
+            "condition",
+            "edge",
+            "mail",
+            "to",
+            "text",
+            "agent",
+            "verb",
+            "log",
+        ),
+        *("command", "arguments", "delay", "ups-1", "on_battery", "*", "ups-1/*", "at once", "after", "5 min", "all"),
+        *("wake_on_lan", "mac", "00:11:22:33:44:55", "events", "schedule", "start", "2026-11-22 03:00", "repeat"),
+        *("daily", "webhook", "webhooks", "url", "https://example.org", "bridges", "remote", "bridge", "token", "sms"),
+        *("port", "host", "sender", "a@example.org", "shutdown.return", "{event}", "{ups-1:ups.load}", "{", "☃", "-1"),
+    ]
+)
+TREES = st.recursive(
+    WORDS | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5)
+)
+
+
+def a_file(value: Tree) -> Path:
+    return Path(str(value))
+
+
+@given(tree=TREES)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_written_is_taken_or_refused(tree: Tree) -> None:
+    """Never with any other error."""
+    with suppress(vol.Invalid):
+        jobs(a_file)(tree)
+
+
+def an_event(do: Tree) -> Tree:
+    return {"events": [{"id": "one", "on": {"device": "ups-1", "condition": "on_battery"}, "do": do}]}
+
+
+@given(do=st.dictionaries(st.sampled_from([kind.name for kind in ACTIONS]), TREES, min_size=1, max_size=1))
+@settings(max_examples=150, deadline=None)
+def test_whatever_an_action_is_written_as(do: dict[str, Tree]) -> None:
+    with suppress(vol.Invalid):
+        jobs(a_file)(an_event(dict(do)))

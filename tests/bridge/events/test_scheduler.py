@@ -1,7 +1,7 @@
 """The keeper of the schedule: steps, never twice, over restarts, wrong clocks, full disks and SIGKILL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,8 +80,10 @@ class Life:
 
 
 @pytest.fixture
-def life(tmp_path: Path) -> Life:
-    return Life(tmp_path)
+def life(tmp_path: Path) -> Iterator[Life]:
+    life = Life(tmp_path)
+    yield life
+    life.notebook.close()
 
 
 def runs(*days: int, key: str = "test", hour: int = 3) -> list[str]:
