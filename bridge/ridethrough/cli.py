@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+import json
 import logging
 import os
 from pathlib import Path
@@ -18,8 +20,12 @@ from ridethrough.assembly.feeds import mib_files
 from ridethrough.assembly.service import serve, store_of
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
-from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, load
+from ridethrough.config import EXAMPLE, BridgeConfig, ConfigError, advise, load
+from ridethrough.config.listing import action_in_words, as_data, columns, listed, table
+from ridethrough.config.placeholders import EXPLAINED as PLACEHOLDERS
 from ridethrough.events import JournalError
+from ridethrough.events.schedule import next_run
+from ridethrough.events.zone import zone_of
 from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link, check_links
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.sim.runner import add_arguments, options_from, simulate
@@ -111,6 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
     child.add_argument("--example", action="store_true", help="print a configuration with every setting explained")
 
+    child = command("jobs", _jobs, "list events with the jobs that a configuration file has for them")
+    child.add_argument("config", nargs="?", type=Path, default=Path(config), help=told)
+    child.add_argument(
+        "--search", default="", metavar="TEXT", help="events whose device, condition or name contains this"
+    )
+    child.add_argument("--count", type=int, metavar="N", help="events that have so many jobs; 0: those without any")
+    child.add_argument("--event", metavar="CONDITION", help="events of this condition, e.g. on_battery")
+    child.add_argument("--placeholders", action="store_true", help="explain what may stand in braces in texts, and end")
+    child.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    child.epilog = "Without --search, --count and --event: all events that have jobs, and the schedule."
+
     child = command("probe", _probe, "connect once to a device and print every point it reads")
     child.add_argument("url", help=f"e.g. {', '.join(kind.example for kind in LINKS.values())}")
     child.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -153,9 +170,52 @@ async def _check(options: argparse.Namespace) -> int:
         print(EXAMPLE, end="")
         return 0
     config = _config(options)
+    now = datetime.now(zone_of(config.jobs.time_zone)).replace(tzinfo=None) if config.jobs.schedule else None
+    for problem in advise(options.config, config, now):
+        print(problem)
     devices = "1 device" if len(config.devices) == 1 else f"{len(config.devices)} devices"
     print(f"{options.config}: no mistakes; {config.name}, {devices}")
     return 0
+
+
+async def _jobs(options: argparse.Namespace) -> int:
+    if options.placeholders:
+        print(columns([(f"{{{word}}}", told) for word, told in PLACEHOLDERS.items()]))
+        return 0
+    config = _config(options)
+    events = listed(config, search=options.search, count=options.count, condition=options.event)
+    everything = not options.search and options.count is None and options.event is None
+    schedule = _schedule(config) if everything else []
+    if options.json:
+        print(json.dumps({"events": as_data(events), "schedule": schedule}, indent=2, ensure_ascii=False))
+        return 0
+    if events:
+        print(table(events))
+    elif not schedule:
+        print("No event has a job." if everything else "There are no such events.")
+    if schedule:
+        rows = [[str(one[key]) for key in ("id", "repeat", "next", "what")] for one in schedule]
+        print(("\n" if events else "") + columns([("SCHEDULE", "REPEAT", "NEXT", "WHAT"), *rows]))
+    return 0
+
+
+def _schedule(config: BridgeConfig) -> list[dict[str, object]]:
+    """Return the scheduled jobs with when they are due next, in local time."""
+    zone, now = zone_of(config.jobs.time_zone), SystemClock().utc()
+    runs = ((one, next_run(one, zone, now) if one.enabled else None) for one in config.jobs.schedule)
+    return [
+        {
+            "id": one.key,
+            "name": one.name,
+            "enabled": one.enabled,
+            "repeat": one.repeat,
+            "late": one.late,
+            "next": "never" if run is None else run.at.astimezone(zone).isoformat(" ", "minutes"),
+            "action": one.action.name,
+            "what": action_in_words(one.action),
+        }
+        for one, run in runs
+    ]
 
 
 async def _probe(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from ridethrough.catalogue import Role
 from ridethrough.events.event import JournalError
+from ridethrough.events.sheets import EVENT_COLUMNS, event_lines
 from ridethrough.site import Alert, CommandError, Memories, Site
 
 from . import wire
@@ -16,7 +17,7 @@ from .limits import Limits
 from .protocols import EventHistory, TokenInfo, TokenVerifier, TraceSource
 from .requests import LONGEST_TOKEN
 from .roster import Roster
-from .sheets import EVENT_COLUMNS, alert_lines, event_lines
+from .sheets import alert_lines
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The configuration file: its schema, its secrets, and errors that say where and what."""
 
 from .errors import ConfigError, ConfigureError, Problem
-from .loader import EXAMPLE, load
+from .loader import EXAMPLE, advise, load
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
 from .profiles import ModelProfile, apply_profile, profiles
 from .schema import LinkCheck
@@ -22,6 +22,7 @@ __all__ = [
     "TlsConfig",
     "TrapConfig",
     "UpsConfig",
+    "advise",
     "apply_profile",
     "load",
     "profiles",

@@ -1,14 +1,16 @@
 """From a file to a `BridgeConfig`, or to everything that is wrong with it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
 import voluptuous as vol
 
+from .advice import advice
 from .document import Document, read_document
-from .errors import ConfigError
+from .errors import ConfigError, Problem
 from .model import BridgeConfig
 from .schema import Key, LinkCheck, schema
 
@@ -52,6 +54,20 @@ def load(
     if document.problems or config is None:
         raise ConfigError(document.problems)
     return config
+
+
+def advise(path: Path, config: BridgeConfig, now: datetime | None = None) -> tuple[Problem, ...]:
+    """Say what of a configuration, read from this file, is permitted but probably not meant; `now` in local time."""
+    found = advice(config, now)
+    document = read_document(path) if found else Document(path)
+    return tuple(
+        sorted(
+            {
+                Problem(path, document.line(place), f"warning: {_where(place)}{message}", place)
+                for place, message in found
+            }
+        )
+    )
 
 
 def _note(document: Document, error: vol.Invalid) -> None:

@@ -14,8 +14,10 @@ from ridethrough.maps.registers import profile_names
 
 from .document import Tree
 from .feed_schema import feeds
+from .job_schema import jobs
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
 from .profiles import apply_profile, profiles
+from .references import job_faults
 from .thresholds import fault
 from .tls import TlsConfig
 from .units import APPARENT_POWER, BATTERY_LIFE, HEALTH_LEVEL, HOLD, HOLD_TIME, RECHARGE_TIME, SHUTDOWN_TIME
@@ -65,6 +67,7 @@ class Key:
     HOLD_TIME = "hold_time"
     HYSTERESIS = "hysteresis"
     ID = "id"
+    JOBS = "jobs"
     KEY = "key"
     LINK = "link"
     LISTEN = "listen"
@@ -176,6 +179,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.FEEDS, default=dict): feeds(a_file),
             vol.Optional(Key.UPS, default=list): each(ups),
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
+            vol.Optional(Key.JOBS, default=dict): jobs(a_file),
         },
         _bridge,
     )
@@ -204,6 +208,8 @@ def _bridge(values: dict[str, Any]) -> BridgeConfig:
                 where = f"{early.transport.upper()} port {early.port} of {early.address}"
                 message = f"{'.'.join(early.path)} listens on {where} already; give each a port of its own"
                 raise vol.Invalid(message, path=[*late.path, "port"])
+    if faults := [vol.Invalid(message, path=list(place)) for place, message in job_faults(config)]:
+        raise vol.MultipleInvalid(faults)
     return config
 
 

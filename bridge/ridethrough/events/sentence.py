@@ -17,6 +17,7 @@ SYSTEM: Mapping[str, str] = {
     "device_removed": "{name} ({device}) removed by {actor}",
     "acknowledged": "{condition}: {state}, acknowledged by {name} ({actor})",
     "events_lost": "{count} events were lost while the journal could not be written",
+    "schedule_missed": "{count} run(s) of {name} ({schedule}) were missed, the last one due at {last}",
 }
 """What the bridge itself does, with the details of the event in their places."""
 BRIDGE = "Bridge"
@@ -31,7 +32,7 @@ def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
     owner = device.name if device is not None else event.device or BRIDGE
     match event.kind:
         case EventKind.CONDITION:
-            said = EDGES.get(event.edge, "{name}").replace("{name}", _condition(event.key, device, catalogue))
+            said = EDGES.get(event.edge, "{name}").replace("{name}", condition_name(event.key, device, catalogue))
         case EventKind.COMMAND:
             said = _command(event, device, catalogue)
         case EventKind.SYSTEM:
@@ -39,7 +40,8 @@ def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
     return f"{owner}: {said}"
 
 
-def _condition(key: str, device: Device | None, catalogue: Catalogue) -> str:
+def condition_name(key: str, device: Device | None, catalogue: Catalogue) -> str:
+    """Return what a condition of a device is called, its key where nobody knows."""
     found = None if device is None else catalogue.condition(device.kind, key)
     if found is None:
         return key
@@ -70,4 +72,4 @@ def _system(event: Event) -> str:
         return f"{said} ({rest})" if rest else said
 
 
-__all__ = ["sentence"]
+__all__ = ["condition_name", "sentence"]

@@ -362,7 +362,7 @@ def test_a_wrong_command_line_is_told_apart(capsys: pytest.CaptureFixture[str]) 
         main(["--help"])
     assert stopped.value.code == 0
     told = capsys.readouterr().out
-    for command in ("run", "check", "probe", "simulate", "trace", "token"):
+    for command in ("run", "check", "jobs", "probe", "simulate", "trace", "token"):
         assert command in told
 
 
