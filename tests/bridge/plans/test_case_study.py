@@ -102,7 +102,7 @@ def test_everything_is_started_in_reverse_once_the_battery_is_charged_so_far(wor
     assert sorted(starts[1:]) == [("pc-1", "pc-2", "pc-3"), ("pc-5", "pc-6")]
     assert len(world.up()) == 10
     assert world.state.run is None
-    assert world.keys("plan_restarted")
+    assert world.journal("plan_restarted")
 
 
 def test_computer_that_a_person_had_switched_off_stays_off(world: World) -> None:

@@ -258,7 +258,7 @@ def test_ups_is_switched_off_last_and_everything_started_when_it_is_back() -> No
     world.pass_time(3600.0 * 20, step=20.0)
     commands = [action.command for _, _, action in world.steps if isinstance(action, CommandAction)]
     assert commands == ["shutdown.return"]
-    assert world.keys("plan_committed")
+    assert world.journal("plan_committed")
     world.devices["ups-1"] = Seen.UP
     world.power(Power.MAINS)
     world.pass_time(4 * 3600.0, step=10.0)
@@ -382,7 +382,7 @@ def test_unarmed_plan_does_nothing_and_tells_once_what_it_would_have_done() -> N
         world.power(Power.MAINS)
         world.pass_time(300.0)
     assert world.steps == []
-    assert [key for _, key in world.keys()] == ["plan_would_have"] * 2
+    assert [key for _, key in world.journal()] == ["plan_would_have"] * 2
     with pytest.raises(Refused, match="not armed"):
         world.machine.start(world.state, world.now, world.view, "Ann")
 

@@ -178,7 +178,7 @@ class World:
             if isinstance(action, AgentAction) and action.verb == verb
         ]
 
-    def keys(self, *names: str) -> list[tuple[float, str]]:
+    def journal(self, *names: str) -> list[tuple[float, str]]:
         """Return the notes of these names, or all, seconds since the beginning."""
         return [(at - 1_000_000.0, note.key) for at, note in self.notes if not names or note.key in names]
 
