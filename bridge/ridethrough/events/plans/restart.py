@@ -40,7 +40,8 @@ def must_cycle(turn: Turn) -> bool:
 def recall(turn: Turn, why: str) -> None:
     """Withdraw what has not been carried out, and tell users so who have been told to expect it."""
     turn.run.phase, turn.run.back, turn.run.down = Phase.RECALL, None, False
-    turn.note("plan_aborted", stage="", reason=why)
+    turn.called_back = True
+    turn.note("plan_aborted", reason=why)
     for stage in turn.config.stages:
         run = turn.run.stages[stage.key]
         for member, one in members(stage, run):

@@ -154,6 +154,16 @@ class Note:
     """Key of the stage that it is about; empty: the plan."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastDrill:
+    """What is shown of the last drill."""
+
+    at: str
+    """When it began, as ISO 8601 writes it."""
+    result: str
+    margin: float | None = None
+
+
 @dataclass(slots=True)
 class PlanState:
     """Everything that is remembered of one plan."""
@@ -163,6 +173,11 @@ class PlanState:
     """Runs so far."""
     noted: int = 0
     """Notes so far."""
+    drills: int = 0
+    """Drills so far."""
+    drilled: str = ""
+    """Who has begun a drill that has not ended."""
+    last_drill: LastDrill | None = None
     supplies: dict[str, Supply] = field(default_factory=dict)
     run: Run | None = None
     would: bool = False
@@ -180,4 +195,4 @@ class PlanState:
         )
 
 
-__all__ = ["MemberRun", "MemberState", "Note", "Phase", "PlanState", "Run", "StageRun", "StageState"]
+__all__ = ["LastDrill", "MemberRun", "MemberState", "Note", "Phase", "PlanState", "Run", "StageRun", "StageState"]

@@ -35,6 +35,8 @@ class Turn:
     now: float
     view: View
     steps: list[Due] = field(default_factory=list)
+    called_back: bool = False
+    """Whether orders that are still being carried out are to be dropped first."""
     again: float | None = None
     """Engine time at which there is something to decide even if nothing changes."""
 
