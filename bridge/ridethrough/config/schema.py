@@ -15,6 +15,7 @@ from ridethrough.maps.registers import profile_names
 from .document import Tree
 from .feed_schema import feeds
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
+from .plan_schema import check_plans, plans
 from .profiles import apply_profile, profiles
 from .thresholds import fault
 from .tls import TlsConfig
@@ -74,6 +75,7 @@ class Key:
     OUTSIDE = "outside"
     PASSWORD = "password"
     PIPE = "pipe"
+    PLANS = "plans"
     POINT = "point"
     PORT = "port"
     POWER = "power"
@@ -176,6 +178,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.FEEDS, default=dict): feeds(a_file),
             vol.Optional(Key.UPS, default=list): each(ups),
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
+            vol.Optional(Key.PLANS, default=list): plans(),
         },
         _bridge,
     )
@@ -187,6 +190,7 @@ _LISTS = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Ke
 
 def _bridge(values: dict[str, Any]) -> BridgeConfig:
     config = BridgeConfig(**values)
+    check_plans(config)
     known = [device.key for device in config.devices]
     for path, device in config.feeds.named_devices():
         if device not in known:
