@@ -305,8 +305,10 @@ def test_names_that_nobody_has(config: BridgeConfig) -> None:
     nobody = replace(config, ups=(), agents=AgentsConfig())
     assert said_of(nobody) == [
         "plans.0.ups.0: the UPS 'ups-1' is unknown (permitted: none)",
-        ("plans.0.stages.0.when.conditions: the threshold of its UPSes 'threshold.battery.charge.alarm' is unknown "
-        "(permitted: none)"),
+        (
+            "plans.0.stages.0.when.conditions: the threshold of its UPSes 'threshold.battery.charge.alarm' is unknown "
+            "(permitted: none)"
+        ),
         "plans.0.stages.0.members: the agent 'c1' is unknown (permitted: none)",
         "plans.0.stages.0.members: the agent 'c2' is unknown (permitted: none)",
         "plans.0.stages.0.members: the device 'ups-1' is unknown (permitted: none)",

@@ -273,7 +273,7 @@ def test_bridge_that_was_off_with_its_ups_takes_it_as_done() -> None:
     assert world.state.run is not None
     world.devices["ups-1"] = Seen.UNKNOWN
     world.state.run.stages["ups"].members["ups:ups-1"].answer = ""
-    world.state = world.machine.resumed(world.state)
+    world.state = world.machine.resumed(world.state, world.now)
     world.devices["ups-1"] = Seen.UP
     world.now += 5000.0
     world.power(Power.MAINS)
@@ -507,3 +507,56 @@ def test_switched_member_without_a_way_to_tell_is_believed(kind: str, key: str, 
         if isinstance(action, CommandAction)
     ]
     assert made == [off, on]
+
+
+def test_computers_that_are_up_before_the_ups_is_heard_again_stay_up() -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(300.0)
+    assert world.up() == set()
+    # Everything was off for an hour, the bridge too; the UPS's card takes longer to start than the computers.
+    world.now += 3600.0
+    world.state = world.machine.resumed(world.state, world.now)
+    for computer in world.computers.values():
+        computer.seen = Seen.UP
+    world.ups["ups-1"].silent = True
+    told = len(world.told("shutdown"))
+    world.pass_time(300.0)
+    assert len(world.told("shutdown")) == told
+    world.ups["ups-1"].silent = False
+    world.power(Power.MAINS)
+    world.pass_time(300.0)
+    assert len(world.up()) == 3
+    assert world.told("start") == []
+    assert world.state.run is None
+
+
+def test_restarted_bridge_goes_on_without_a_ups_that_stays_silent() -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(30.0)
+    world.state.supplies = dict(world.state.supplies)
+    world.ups["ups-1"].silent = True
+    world.pass_time(100.0)
+    world.computers["storage"].seen = Seen.UP
+    world.state = world.machine.resumed(world.state, world.now)
+    world.pass_time(200.0)
+    assert world.told("shutdown")[-1][1] == ("storage",)
+
+
+@pytest.mark.parametrize("moment", ["waiting", "starting"])
+def test_disarmed_plan_starts_what_it_shut_down_and_shuts_nothing_down_any_more(moment: str) -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(300.0)
+    world.power(Power.MAINS)
+    world.pass_time(60.0 if moment == "waiting" else 150.0)
+    world.take(world.machine.disarm(world.state, world.now, world.view, "Ann"))
+    told = len(world.told("shutdown"))
+    world.power(Power.BATTERY)
+    world.pass_time(600.0)
+    assert len(world.told("shutdown")) == told
+    world.power(Power.MAINS)
+    world.pass_time(900.0)
+    assert len(world.up()) == 3
+    assert world.state.run is None

@@ -110,7 +110,7 @@ def happen(world: World, what: str) -> None:
                 world.ups[key].silent = name == "silent"
         case "restart":
             # All that is left is what was written down.
-            world.state = world.machine.resumed(from_text(to_text(world.state)))
+            world.state = world.machine.resumed(from_text(to_text(world.state)), world.now)
         case "user":
             for key in ("c1", "s1"):
                 computer = world.computers[key]

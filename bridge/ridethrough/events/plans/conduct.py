@@ -91,12 +91,12 @@ class Conduct:
         self.machine = Machine(plan, window)
         self._put()
 
-    def recall(self, text: str | None) -> None:
+    def recall(self, text: str | None, now: float) -> None:
         """Go on from what was remembered when the bridge ended."""
         if text is None:
             return
         try:
-            self.state = self.machine.resumed(from_text(text))
+            self.state = self.machine.resumed(from_text(text), now)
         except RecordError as error:
             _LOGGER.error("The plan %s begins anew and is not armed: %s", self.plan.key, error)
             return

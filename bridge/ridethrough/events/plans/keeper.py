@@ -175,7 +175,7 @@ class Plans:
             known = self._plans.get(key)
             if known is None:
                 known = self._plans[key] = Conduct(plan, window, self._site, self._identify, self._bridge.id)
-                known.recall(self._memory.pop(f"{PREFIX}{key}", None))
+                known.recall(self._memory.pop(f"{PREFIX}{key}", None), self._now())
                 self._repeated[key] = known.state.noted
                 if known.state.drilled:
                     known.state.drilled = ""

@@ -22,10 +22,17 @@ from .shutdown import commit, shut_down
 from .state import MemberRun, MemberState, Note, Phase, PlanState, Run, StageRun, StageState
 from .supply import Supplies
 from .turn import Turn
-from .view import View
+from .view import Power, View
 
 LOOK = 5.0
 """Seconds between two looks while power is out: values of a UPS that is lost are counted down."""
+
+QUIET = 120.0
+"""Seconds after a start in which a UPS that was on battery may say nothing before the plan goes on without it.
+
+Where the bridge was off with everything else, computers are up again before the UPS's network card is; they must not be
+shut down because of what was so hours ago.
+"""
 
 POWER_BACK = "power is back"
 
@@ -48,9 +55,10 @@ class Machine:
         self._advance(turn)
         return turn
 
-    def resumed(self, state: PlanState) -> PlanState:
+    def resumed(self, state: PlanState, now: float) -> PlanState:
         """Take into account that the bridge has been off: nobody knows whether power was there all the time."""
         state = state.copy()
+        state.quiet = now + QUIET
         if state.run is not None:
             state.run.back = None
             for stage in state.run.plan.stages:
@@ -97,6 +105,9 @@ class Machine:
         turn = self._turn(state, now, view)
         if state.run is not None and state.run.phase is Phase.SHUTDOWN:
             self._abort(turn, actor)
+        elif turn.state.run is not None:
+            # What is down is started again; a failure of power meanwhile shuts nothing down any more.
+            turn.run.aborted = turn.run.aborted or actor
         if turn.state.armed:
             turn.state = _noted(turn.state, "plan_disarmed", actor, armed=False)
         return turn
@@ -156,15 +167,27 @@ class Machine:
             state.would = False
         if supply.out(self._plan(state), state.supplies):
             turn.wake(turn.now + LOOK)
+        if self._quiet(turn):
+            return
         if state.run is None or state.run.phase is Phase.LEFT:
             self._look(turn)
-        if state.run is None:
-            return
         # One phase may lead to the next at once, each at most once in a turn.
         done: set[Phase] = set()
         while state.run is not None and state.run.phase not in done and state.run.phase is not Phase.LEFT:
             done.add(state.run.phase)
             _PHASES[state.run.phase](turn)
+
+    def _quiet(self, turn: Turn) -> bool:
+        """Whether it waits after a start for a UPS to say how it is now."""
+        state = turn.state
+        if state.quiet is None or turn.now >= state.quiet:
+            state.quiet = None
+            return False
+        known = (one for key, one in state.supplies.items() if key in self._plan(state).ups)
+        if any(one.silent and one.last is Power.BATTERY for one in known):
+            turn.wake(state.quiet)
+            return True
+        return False
 
     def _plan(self, state: PlanState) -> PlanConfig:
         """Return the plan that holds: a run ends as it has begun, whatever is configured meanwhile."""

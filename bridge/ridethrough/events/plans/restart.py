@@ -168,7 +168,10 @@ def start_again(turn: Turn) -> None:
 def _fall_back(turn: Turn) -> None:
     """Power is out again before everything runs: what has been started is shut down by its triggers again."""
     run = turn.run
-    run.phase, run.back, run.down, run.aborted, run.outage = Phase.SHUTDOWN, None, False, "", True
+    run.phase, run.back, run.down, run.outage = Phase.SHUTDOWN, None, False, True
+    run.aborted = ""
+    if not turn.state.armed:
+        run.phase, run.aborted = Phase.RECALL, "disarming"
     for stage in turn.config.stages:
         one = run.stages[stage.key]
         for member in one.members.values():
@@ -182,7 +185,8 @@ def _fall_back(turn: Turn) -> None:
             one.wanted, one.begun, one.ordered, one.before, one.problem = "", None, None, [], ""
             turn.enter(stage, StageState.WAITING)
         one.up = False
-    turn.note("plan_resumed", Severity.ALARM, reason="power is out again")
+    if turn.state.armed:
+        turn.note("plan_resumed", Severity.ALARM, reason="power is out again")
 
 
 def _start(turn: Turn, stage: StageConfig, run: StageRun) -> None:

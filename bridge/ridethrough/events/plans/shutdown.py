@@ -207,10 +207,20 @@ def _due(turn: Turn, member: MemberConfig, one: MemberRun) -> bool:
         wanted = member.kind == "ups" and one.answer not in ("", "ok") and seen is not Seen.GOING
     else:
         wanted = seen is Seen.UP or (unreachable and one.answer not in ("", "ok"))
+    if wanted and one.down is not None and not _certain(turn):
+        # It has come up again, and nobody knows whether power has too.
+        return False
     if wanted and turn.now < one.ordered + REPEAT:
         turn.wake(one.ordered + REPEAT)
         return False
     return wanted
+
+
+def _certain(turn: Turn) -> bool:
+    """Whether it is known now that everything is to be down."""
+    if turn.run.by or not supply.out(turn.config, turn.state.supplies):
+        return True
+    return any(not one.silent for one in supply.on_battery(turn.config, turn.state.supplies))
 
 
 def _judge(turn: Turn, stage: StageConfig, run: StageRun) -> None:

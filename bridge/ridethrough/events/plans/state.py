@@ -180,6 +180,8 @@ class PlanState:
     last_drill: LastDrill | None = None
     supplies: dict[str, Supply] = field(default_factory=dict)
     run: Run | None = None
+    quiet: float | None = None
+    """Until when it waits, after a start of the bridge, for its UPSes to be heard."""
     would: bool = False
     """Whether it has been told, in this outage, what an unarmed plan would have done."""
     notes: list[Note] = field(default_factory=list)
