@@ -1,16 +1,18 @@
 """What is remembered of a plan, as a text: JSON with the plan as it was when its run began."""
 
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
-from types import MappingProxyType, NoneType, UnionType
+from functools import cache, lru_cache
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 import orjson
 
 from ridethrough.config.actions import ACTIONS, Action
+from ridethrough.config.plans import PlanConfig, StageConfig
 
-from .state import PlanState
+from .state import PlanState, Run
 from .supply import durable
 
 VERSION = 1
@@ -23,8 +25,10 @@ class RecordError(ValueError):
 
 def to_text(state: PlanState) -> str:
     """Write down what must outlive the bridge."""
-    kept = replace(state, supplies=dict(durable(state.supplies)))
-    return orjson.dumps({"version": VERSION, "state": _plain(kept)}).decode()
+    found = _shallow(state) | {"supplies": durable(state.supplies)}
+    if state.run is not None:
+        found["run"] = _shallow(state.run) | {"plan": orjson.Fragment(_plan_text(state.run.plan))}
+    return orjson.dumps({"version": VERSION, "state": found}, default=_other).decode()
 
 
 def from_text(text: str) -> PlanState:
@@ -41,19 +45,33 @@ def from_text(text: str) -> PlanState:
     return state
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if is_dataclass(value) and not isinstance(value, type):
-        found = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-        return {"action": value.name} | found if isinstance(value, Action) else found
-    if isinstance(value, dict | MappingProxyType):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+def _shallow(value: PlanState | Run) -> dict[str, object]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+@lru_cache(maxsize=16)
+def _plan_text(plan: PlanConfig) -> bytes:
+    """Write a plan: once, as it does not change while it runs and may have a thousand members."""
+    stages = [_shallow_stage(stage) for stage in plan.stages]
+    rest = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    return orjson.dumps(rest | {"stages": stages}, default=_other)
+
+
+def _shallow_stage(stage: StageConfig) -> dict[str, object]:
+    before = [
+        {field.name: getattr(action, field.name) for field in fields(action)} | {"action": action.name}
+        for action in stage.before
+    ]
+    return {field.name: getattr(stage, field.name) for field in fields(stage)} | {"before": before}
+
+
+def _other(value: object) -> object:
+    """Write what JSON has no word for."""
     if isinstance(value, frozenset):
         return sorted(value)
-    return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be remembered.")
 
 
 def _typed(kind: Any, value: Any) -> Any:

@@ -86,7 +86,8 @@ class Turn:
 
     def tell_agents(self, stage: StageConfig, run: StageRun, what: str, action: AgentAction) -> None:
         """Make a step for the agents it names, numbered by how often they have been told anything."""
-        members = [member for member in stage.members if member.kind == "agent" and member.key in action.agents]
+        named = frozenset(action.agents)
+        members = [member for member in stage.members if member.kind == "agent" and member.key in named]
         count = sum(one.orders for one in run.members.values()) + len(members)
         key = self.step(stage.key, what, count, action)
         for member in members:
