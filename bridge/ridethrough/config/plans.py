@@ -22,6 +22,13 @@ class MemberConfig:
     """Key of the outlet that feeds an agent, for `power_cycle`."""
     timeout: float | None = None
     """Seconds until it must be down; None: the agent's own, or that of the stage."""
+    start_time: float | None = None
+    """Seconds that it may take to start; None: the agent's own, or ten minutes."""
+
+    @property
+    def id(self) -> str:
+        """What it is called within a plan; a script may have the name of an agent."""
+        return f"{self.kind}:{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ class StageConfig:
 
     key: str
     name: str
-    members: tuple[MemberConfig, ...]
+    members: tuple[MemberConfig, ...] = ()
+    """None for a stage that only tells people or does what is in `before`."""
     trigger: Trigger = Trigger()
     after: tuple[str, ...] = ()
     """Stages that must be down before it begins: storage after its clients. They are begun if they have not."""
@@ -63,7 +71,15 @@ class StageConfig:
     """What becomes of the stages after it when a member does not answer: they begin, wait for it as long as the battery
     permits (until their own trigger's runtime is halved), or do not begin."""
     point_of_no_return: bool = False
-    """Whether nothing is called back from here on: the UPS will switch off, so everything is shut down and started again."""
+    """Whether nothing is called back from here on: the UPS will switch off, so everything is shut down and started again.
+
+    A stage that shuts down a UPS is one in any case.
+    """
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing is called back once it has begun."""
+        return self.point_of_no_return or any(member.kind == "ups" for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,10 @@ class PlanConfig:
     """Keys of the UPSes that feed what it shuts down."""
     stages: tuple[StageConfig, ...]
     need: int = 1
-    """How many of them must be on battery (or not known to be on mains) before anything begins: N of M."""
+    """How many of them must be on battery (or not known to be on mains) before anything begins: N of M.
+
+    One at least must be on battery for certain: what is not known never begins a shutdown alone.
+    """
     restart: RestartConfig = RestartConfig()
     allow: frozenset[str] = frozenset()
     """`plan`: clients of the API may arm, run, abort and drill it."""

@@ -16,6 +16,7 @@ from .document import Tree
 from .feed_schema import feeds
 from .job_schema import jobs
 from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
+from .plan_schema import check_plans, plans
 from .profiles import apply_profile, profiles
 from .references import job_faults
 from .thresholds import fault
@@ -77,6 +78,7 @@ class Key:
     OUTSIDE = "outside"
     PASSWORD = "password"
     PIPE = "pipe"
+    PLANS = "plans"
     POINT = "point"
     PORT = "port"
     POWER = "power"
@@ -180,6 +182,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.UPS, default=list): each(ups),
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
             vol.Optional(Key.JOBS, default=dict): jobs(a_file),
+            vol.Optional(Key.PLANS, default=list): plans(),
         },
         _bridge,
     )
@@ -191,6 +194,7 @@ _LISTS = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Ke
 
 def _bridge(values: dict[str, Any]) -> BridgeConfig:
     config = BridgeConfig(**values)
+    check_plans(config)
     known = [device.key for device in config.devices]
     for path, device in config.feeds.named_devices():
         if device not in known:
