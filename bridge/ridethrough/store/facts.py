@@ -34,7 +34,7 @@ class Facts:
         """Return all that is remembered under keys that begin with `prefix`. Raises StoreError."""
         query = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key.startswith(prefix, autoescape=True))
         async with self._database.read() as connection:
-            return {key: value for key, value in await connection.execute(query)}
+            return {row.key: row.value for row in await connection.execute(query)}
 
     @unbroken
     async def change(self, values: Mapping[str, str | None]) -> None:
