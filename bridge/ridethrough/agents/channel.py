@@ -21,6 +21,7 @@ MOST_UNSENT = 64 * 1024
 WINDOW, MOST_IN_WINDOW = 10.0, 128 * 1024
 """Seconds, and the bytes that may come in them. A hello and twenty answers a second are less; an agent that has been
 taken over must not keep the bridge busy."""
+ENDED = "it ended the connection"
 _WRONG_NAME = 62
 """X509_V_ERR_HOSTNAME_MISMATCH."""
 
@@ -82,7 +83,7 @@ class Channel(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end("it ended the connection" if exc is None else f"the connection broke ({exc})")
+        self._end(ENDED if exc is None else f"the connection broke ({exc})")
 
     def send(self, data: bytes) -> None:
         """Send what belongs together."""
@@ -133,14 +134,14 @@ class Channel(asyncio.Protocol):
             elif data := self._tls.read(PIECE):
                 self._on_received(data)
             else:
-                self.abort("it ended the connection")
+                self.abort(ENDED)
                 return
         except ssl.SSLWantReadError:
             self._flush()
             if not self._incoming.eof:
                 self._resume()
                 return
-            self.abort("it ended the connection")
+            self.abort(ENDED)
         except ssl.SSLError as error:
             self._flush()  # it is told why
             self._close_transport()
@@ -185,10 +186,10 @@ def _reason(error: ssl.SSLError) -> str:
         return f"it shows a certificate that is not of this bridge's authority ({error.verify_message})"
     told = error.reason or str(error)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "it ended the connection"
+        return ENDED
     if "ALERT" in told:
         return f"it does not accept this bridge's certificate ({told}); pair it anew"
     return f"it does not talk TLS as an agent does ({told})"
 
 
-__all__ = ["MOST_IN_WINDOW", "WINDOW", "Channel"]
+__all__ = ["ENDED", "MOST_IN_WINDOW", "WINDOW", "Channel"]

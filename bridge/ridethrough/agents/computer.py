@@ -111,6 +111,11 @@ class Computer:
         """How it is."""
         return State.UNPAIRED if self.pairing is None else self._presence.state
 
+    @property
+    def problem(self) -> str:
+        """Why it is not connected, as the end of a sentence."""
+        return self._reason
+
     def start(self, delay: float) -> None:
         """Connect to the agent in so many seconds, and keep connected; not where the configuration has it off."""
         if not self.config.enabled:

@@ -17,7 +17,7 @@ from ridethrough.clock import Clock
 from ridethrough.site import Value
 
 from . import frames
-from .channel import Channel
+from .channel import ENDED, Channel
 from .frames import AgentState, FrameError, Hello, Pong, Result
 from .turns import Turns
 
@@ -189,8 +189,9 @@ class Connection:
             raise
         if not connection._greeted.done():
             reason = connection.ended.result()
-            if reason == "it ended the connection":
-                reason = "it ended the connection at once; is this bridge paired with it, and one of its senders?"
+            if reason == ENDED:
+                # An agent need not say why: neither a stranger nor one that was paired in former times shall learn it.
+                reason += " at once; it may not be paired with this bridge, or not have it among its senders"
             raise AgentError(Failure.STRANGE, reason)
         return connection, connection._greeted.result()
 

@@ -111,7 +111,10 @@ def read_pair(line: bytes) -> Pair:
 
 def write(frame: Json) -> bytes:
     """Write a frame. Raises FrameError for one that would be too long."""
-    line = orjson.dumps(frame, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        line = orjson.dumps(frame, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        raise FrameError("it holds what is no text") from error
     if len(line) > LARGEST:
         raise FrameError(f"it would have {len(line)} bytes; {LARGEST} are possible")
     return line

@@ -4,6 +4,7 @@ It shares no code with the bridge's side nor with the real agent.
 """
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import hashlib
 import json
 from pathlib import Path
 import secrets
+import socket
 import ssl
+import struct
 import time
 from typing import Any
 
@@ -167,20 +170,10 @@ class Peer:
         return {"ok": True, "message": f"{frame['verb']} it is."} if self.answer is None else self.answer(frame)
 
 
-async def pair(host: str, port: int, code: str, **more: object) -> Frame:
+async def pair(host: str, listens: int, code: str, **more: object) -> Frame:
     """Be an agent that is given a code: find out whether it is the right bridge, then ask to be paired."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    raw = decode(code)
-    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    reader, writer = await _approach(host, listens, code, **more)
     try:
-        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        if hashlib.sha256(shown).digest()[:10] != raw[5:]:
-            raise ValueError("this is not the bridge that has given the code")
-        frame = {"type": "pair", "protocol": 1, "secret": raw[:5].hex(), "name": "nas.local", "port": 6004}
-        writer.write(json.dumps({**frame, "version": "1.0.0", **more}).encode() + b"\n")
         line = await asyncio.wait_for(reader.readline(), 10)
         found: Frame = json.loads(line) if line else {}
         return found
@@ -188,6 +181,39 @@ async def pair(host: str, port: int, code: str, **more: object) -> Frame:
         writer.close()
         with suppress(ConnectionError, ssl.SSLError):
             await writer.wait_closed()
+
+
+async def break_off(host: str, port: int, code: str) -> None:
+    """Be an agent that is given a code and whose network breaks before it hears the answer."""
+    _, writer = await _approach(host, port, code)
+    writer.transport.pause_reading()  # type: ignore[attr-defined] # it is one that reads, too
+    found = writer.get_extra_info("socket")
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+
+
+async def _approach(
+    host: str, listens: int, code: str, **more: object
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    raw = decode(code)
+    reader, writer = await asyncio.open_connection(host, listens, ssl=context)
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    if hashlib.sha256(shown).digest()[:10] != raw[5:]:
+        writer.close()
+        raise ValueError("this is not the bridge that has given the code")
+    frame = {"type": "pair", "protocol": 1, "secret": raw[:5].hex(), "name": "nas.local", "port": 6004}
+    writer.write(json.dumps({**frame, "version": "1.0.0", **more}).encode() + b"\n")
+    return reader, writer
+
+
+def encode(raw: bytes) -> str:
+    """Write a code."""
+    return base64.b32encode(raw).decode()
 
 
 def decode(code: str) -> bytes:
