@@ -14,6 +14,8 @@ import sys
 import aiohttp
 
 from ridethrough import __version__
+from ridethrough.agents import commandline as agents
+from ridethrough.agents.pairing import PairingError
 from ridethrough.api import ApiStartError
 from ridethrough.api.certificate import CertificateError, identity, served_fingerprint
 from ridethrough.assembly.feeds import mib_files
@@ -45,6 +47,7 @@ _EXPECTED = (
     JournalError,
     LinkError,
     OSError,
+    PairingError,
     ScenarioError,
     StoreError,
     ValueError,
@@ -148,6 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--config", type=Path, default=Path(config), help=told)
     child.add_argument("--save", type=Path, metavar="FILE", help="write it to a file as well")
     child.add_argument("--fingerprint", help="SHA-256 of the bridge's certificate, when it is self-signed and far away")
+
+    child = command("agent", _agent, "pair the shutdown agents of protected computers, list and forget them")
+    agents.add_arguments(child)
+    child.add_argument("--config", type=Path, default=Path(config), help=told)
 
     child = command("mibs", _mibs, "list, print or save the MIB files that describe the SNMP agent to managers")
     child.add_argument("name", nargs="?", help="print this file")
@@ -258,6 +265,14 @@ async def _token(options: argparse.Namespace) -> int:
                 if not await store.tokens.revoke(options.name):
                     raise ValueError(f"There is no token called {options.name}")
                 print(f"The token {options.name} is revoked; whoever is connected with it is disconnected.")
+    return 0
+
+
+async def _agent(options: argparse.Namespace) -> int:
+    agents.check_arguments(options)
+    config = _config(options)
+    async with Store.open(store_of(config)) as store:
+        await agents.work(options, config, store, SystemClock(), lambda text: print(text, flush=True))
     return 0
 
 

@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-import hashlib
 import ipaddress
-import os
 from pathlib import Path
 import socket
 import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ridethrough.certificates import CertificateError, certificate_pem, fingerprint, key_pem, new_key, write_private
 from ridethrough.clock import Clock
 from ridethrough.config.model import ApiConfig
 
@@ -25,10 +23,6 @@ RENEW = timedelta(days=30)
 """Before its end a certificate is replaced at the next start."""
 SLACK = timedelta(days=1)
 """A certificate is valid from a little earlier, for clients whose clock is behind."""
-
-
-class CertificateError(Exception):
-    """A certificate cannot be used; the message names the file and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +49,12 @@ def identity(config: ApiConfig, data: Path, clock: Clock) -> Identity | None:
     """
     if config.tls is not None:
         certificate = _own(config.tls.certificate, clock)
-        return Identity(_context(config.tls.certificate, config.tls.key), _fingerprint(certificate))
+        return Identity(_context(config.tls.certificate, config.tls.key), fingerprint(certificate))
     if is_loopback(config.listen):
         return None
     path = data / FILE
     certificate = _kept(path, config.listen, clock)
-    return Identity(_context(path, path), _fingerprint(certificate))
+    return Identity(_context(path, path), fingerprint(certificate))
 
 
 def served_fingerprint(config: ApiConfig, data: Path) -> str | None:
@@ -72,16 +66,12 @@ def served_fingerprint(config: ApiConfig, data: Path) -> str | None:
         return None
     path = data / FILE if config.tls is None else config.tls.certificate
     try:
-        return _fingerprint(x509.load_pem_x509_certificate(path.read_bytes()))
+        return fingerprint(x509.load_pem_x509_certificate(path.read_bytes()))
     except OSError as error:
         reason = error.strerror
     except ValueError:
         reason = "it holds none in PEM form"
     raise CertificateError(f"The bridge's certificate {path} cannot be read: {reason}. Has the bridge run yet?")
-
-
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -137,7 +127,7 @@ def _kept(path: Path, listen: str, clock: Clock) -> x509.Certificate:
 
 
 def _make(path: Path, listen: str, now: datetime) -> x509.Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     host = socket.gethostname()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Ridethrough on {host}"[:64])])
     certificate = (
@@ -153,11 +143,8 @@ def _make(path: Path, listen: str, now: datetime) -> x509.Certificate:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     try:
-        _write(path, secret + certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(path, key_pem(key) + certificate_pem(certificate))
     except OSError as error:
         raise CertificateError(f"The bridge's certificate {path} cannot be written: {error.strerror}.") from error
     return certificate
@@ -176,19 +163,6 @@ def _names(host: str, listen: str) -> list[x509.GeneralName]:
             addresses.append(address)
     texts = [name.encode("idna").decode() if not name.isascii() else name for name in names if name]
     return [*map(x509.DNSName, texts), *map(x509.IPAddress, addresses)]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put the file in place in one step, readable for nobody else at any moment, and kept through a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 __all__ = ["CertificateError", "Identity", "identity", "is_loopback", "served_fingerprint"]

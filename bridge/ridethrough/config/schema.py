@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from ridethrough.maps.registers import profile_names
 
+from .agent_schema import agents, check_agents
 from .document import Tree
 from .feed_schema import feeds
 from .job_schema import jobs
@@ -51,6 +52,7 @@ class Key:
     """The words that are keys of the file."""
 
     ABOVE = "above"
+    AGENTS = "agents"
     ALARM = "alarm"
     ALLOW = "allow"
     API = "api"
@@ -183,6 +185,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
             vol.Optional(Key.JOBS, default=dict): jobs(a_file),
             vol.Optional(Key.PLANS, default=list): plans(),
+            vol.Optional(Key.AGENTS, default=dict): agents(),
         },
         _bridge,
     )
@@ -205,6 +208,7 @@ def _bridge(values: dict[str, Any]) -> BridgeConfig:
             name, permitted = _LISTS[kinds[device]][0], ", ".join(profile_names(kinds[device]))
             message = f"{chosen} is no register map of {name}, which {device} is; permitted: {permitted}"
             raise vol.Invalid(message, path=[Key.FEEDS, *path])
+    check_agents(config)
     listeners = list(config.listeners())
     for place, late in enumerate(listeners):
         for early in listeners[:place]:

@@ -55,6 +55,10 @@ SHUTDOWN_TIME = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 1.0, 86_400.0)
 """Seconds of runtime left."""
 HOLD = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 0.0, 86_400.0)
 """Seconds that a value must be beyond a threshold."""
+ALIVE = Measure({"s": 1.0, "min": 60.0}, 1.0, 300.0)
+"""Seconds between two signs of life to a shutdown agent."""
+COMPUTER_TIME = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 1.0, 86_400.0)
+"""Seconds that a computer takes for shutting down, or for starting."""
 IDLE = Measure({"s": 1.0, "min": 60.0}, 1.0, 3600.0)
 """Seconds that a connection may say nothing."""
 REGISTRATION = Measure({"s": 1.0, "min": 60.0}, 30.0, 65535.0)

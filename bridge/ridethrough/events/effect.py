@@ -5,7 +5,7 @@ what it can say; whoever gave the command looks at the status for what that leav
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -62,7 +62,8 @@ class Watch:
         """Seconds after which the effect showed, None if it has not."""
         known = self._state
         self._deaf = effect is None or known is None or known.active is effect.active
-        self._ignore = site.observe(self._observe)
+        # A thousand computers may be told to shut down at once: who can learn nothing need not look at every change.
+        self._ignore: Callable[[], None] = (lambda: None) if self._deaf else site.observe(self._observe)
 
     def __enter__(self) -> Self:
         """Look until the end of the block."""

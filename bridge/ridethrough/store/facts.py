@@ -1,6 +1,8 @@
 """Single facts to remember, such as how often the SNMP engine has started."""
 
-from sqlalchemy import select
+from collections.abc import Mapping
+
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from .database import Database, unbroken
@@ -26,6 +28,24 @@ class Facts:
         statement = insert(FACTS).values(key=key, value=value)
         async with self._database.write() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+    @unbroken
+    async def under(self, prefix: str) -> Mapping[str, str]:
+        """Return all that is remembered under keys that begin with `prefix`. Raises StoreError."""
+        query = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key.startswith(prefix, autoescape=True))
+        async with self._database.read() as connection:
+            return {row.key: row.value for row in await connection.execute(query)}
+
+    @unbroken
+    async def change(self, values: Mapping[str, str | None]) -> None:
+        """Remember all of these, or forget what is None, in one transaction. Raises StoreError."""
+        async with self._database.write() as connection:
+            for key, value in values.items():
+                if value is None:
+                    await connection.execute(delete(FACTS).where(FACTS.c.key == key))
+                    continue
+                statement = insert(FACTS).values(key=key, value=value)
+                await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
 __all__ = ["Facts"]

@@ -95,4 +95,5 @@ class Store:
     ) -> None:
         """Wait for writes under way and close."""
         await self.journal.close()
+        await self.pending.close()
         await self._database.close()

@@ -50,3 +50,12 @@ async def test_a_text_is_kept_as_it_is(path: Path) -> None:
     async with Store.open(path) as store:
         await store.facts.put("'); DROP TABLE facts; --", text)
         assert await store.facts.get("'); DROP TABLE facts; --") == text
+
+
+async def test_several_facts_change_together_and_are_found_by_how_their_keys_begin(path: Path) -> None:
+    async with Store.open(path) as store:
+        await store.facts.change({"agent.a.pairing": "1", "agent.b.pairing": "2", "agentXc": "3", "agent.%": "4"})
+        await store.facts.change({"agent.a.pairing": "5", "agent.b.pairing": None, "agent.gone": None})
+        assert await store.facts.under("agent.") == {"agent.a.pairing": "5", "agent.%": "4"}
+        assert await store.facts.under("agent.%") == {"agent.%": "4"}
+        assert await store.facts.under("nobody") == {}

@@ -7,12 +7,13 @@ import signal
 import sys
 
 import pytest
+from sqlalchemy import event
 
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import ManualClock
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Recorder, tell_unfinished
 from ridethrough.site import DeviceId, Site
-from ridethrough.store import Store
+from ridethrough.store import Store, StoreError
 
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 UPS = DeviceId("ups")
@@ -100,3 +101,35 @@ async def test_what_cannot_be_told_now_is_told_at_the_next_start(path: Path, cap
         await tell_unfinished(store.pending, Hanging(), ManualClock(), patience=0.01)
         assert len(await store.pending.unfinished()) == 1
     assert "the disk is full" in caplog.text
+
+
+async def test_what_comes_together_is_written_together_and_each_has_its_own_number(path: Path) -> None:
+    async with Store.open(path) as store:
+        transactions = 0
+
+        def begun(_: object) -> None:
+            nonlocal transactions
+            transactions += 1
+
+        engine = store._database._engine
+        assert engine is not None
+        event.listen(engine.sync_engine, "begin", begun)
+        numbers = await asyncio.gather(*(store.pending.note(COMMAND) for _ in range(1200)))
+        assert len(set(numbers)) == 1200
+        await asyncio.gather(*(store.pending.forget(number) for number in numbers[:-1]))
+        assert transactions <= 10
+        (noted,) = await store.pending.unfinished()
+        assert noted.seq == numbers[-1]
+
+
+async def test_all_that_wait_hear_that_nothing_can_be_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Store.open(path) as store:
+
+        def full() -> None:
+            raise StoreError("The disk is full.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._database, "write", full)
+            outcomes = await asyncio.gather(*(store.pending.note(COMMAND) for _ in range(5)), return_exceptions=True)
+        assert [str(outcome) for outcome in outcomes] == ["The disk is full."] * 5
+        assert await store.pending.note(COMMAND) > 0
