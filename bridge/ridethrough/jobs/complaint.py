@@ -25,7 +25,7 @@ def complaint(error: BaseException, where: str) -> str:
                 return f"{where} refuses the connection; are address and port right, and does the server run?"
             case TimeoutError():
                 return f"{where} did not answer in time."
-            case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError():
+            case ConnectionError():
                 return f"{where} has ended the connection."
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return f"There is no route to {where}; is the bridge's network up?"
