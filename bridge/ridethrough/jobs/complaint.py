@@ -5,6 +5,8 @@ import errno
 import socket
 import ssl
 
+import aiohttp
+
 
 def complaint(error: BaseException, where: str) -> str:
     """Say why no connection to `where` came about, or why it ended."""
@@ -25,7 +27,9 @@ def complaint(error: BaseException, where: str) -> str:
                 return f"{where} refuses the connection; are address and port right, and does the server run?"
             case TimeoutError():
                 return f"{where} did not answer in time."
-            case ConnectionError():
+            case aiohttp.ClientConnectorDNSError():
+                return f"The name of {where} is not known; is it right, and does the bridge's DNS work?"
+            case ConnectionError() | aiohttp.ServerDisconnectedError():
                 return f"{where} has ended the connection."
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return f"There is no route to {where}; is the bridge's network up?"

@@ -43,13 +43,13 @@ class Webhook:
         body = encode(body_of(action, occasion, self._context))
         try:
             status, said = await self._post(config, body)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._trust[config.key].doubt()
-            raise ActionError(complaint(error, f"the webhook {config.key}"), again=passing(error)) from error
-        except ValueError as error:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise ActionError(
                 f"The webhook {config.key} has no address that could be called: {error!s:.200}"
             ) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._trust[config.key].doubt()
+            raise ActionError(complaint(error, f"the webhook {config.key}"), again=passing(error)) from error
         if 200 <= status < 300:
             return f"The webhook {config.key} has taken it ({status})."
         if 300 <= status < 400:
