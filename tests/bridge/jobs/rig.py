@@ -29,7 +29,7 @@ LIMITS = JobLimits(
     modem=0.6,
     network=1.0,
     sms=5.0,
-    order=1.0,
+    order=20.0,
     record=1.0,
 )
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
