@@ -16,6 +16,10 @@ SYSTEM: Mapping[str, str] = {
     "device_changed": "{name} ({device}) changed by {actor}",
     "device_removed": "{name} ({device}) removed by {actor}",
     "acknowledged": "{condition}: {state}, acknowledged by {name} ({actor})",
+    "job_log": "{text}",
+    "job_syslog": "{text}",
+    "mail_sent": "mail: {text}",
+    "mail_failed": "mail: {text}",
     "events_lost": "{count} events were lost while the journal could not be written",
     "schedule_missed": "{count} run(s) of {name} ({schedule}) were missed, the last one due at {last}",
 }

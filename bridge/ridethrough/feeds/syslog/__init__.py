@@ -1,6 +1,6 @@
 """Remote syslog: the event log, sent to one or two receivers while it is written (RFC 5424, manual M:2079–2190).
 
-`message` writes what is sent, `connection` and `tls` carry it, `receiver` keeps what waits, `feed` joins them.
+`events.syslog_message` writes what is sent, `connection` and `tls` carry it, `receiver` keeps what waits, `feed` joins them.
 """
 
 from ridethrough.config.feeds import SyslogConfig

@@ -17,8 +17,8 @@ from typing import override
 
 from ridethrough.clock import Clock
 from ridethrough.config.feeds import SyslogReceiver
+from ridethrough.events.syslog_message import LONGEST, LONGEST_DATAGRAM, framed
 
-from .message import LONGEST, LONGEST_DATAGRAM, framed
 from .tls import Tls, trust
 
 PATIENCE = 10.0

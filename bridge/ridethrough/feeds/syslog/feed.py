@@ -10,10 +10,10 @@ from typing import ClassVar, override
 from ridethrough.catalogue import Severity
 from ridethrough.config.feeds import SyslogConfig
 from ridethrough.events import EdgeKind, Event
+from ridethrough.events.syslog_message import SEVERITIES, Message, Sender, message_of
 from ridethrough.feeds.base import Feed, FeedContext, FeedError, Traffic
 from ridethrough.site import CommandError
 
-from .message import SEVERITIES, Message, Sender, message_of
 from .receiver import Receiver
 
 PATIENCE = 5.0

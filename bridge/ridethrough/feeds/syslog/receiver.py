@@ -9,11 +9,11 @@ import random
 
 from ridethrough.clock import Clock
 from ridethrough.config.feeds import SyslogReceiver
+from ridethrough.events.syslog_message import Message, Sender, write
 from ridethrough.feeds.base import Traffic
 from ridethrough.tasks import Backoff
 
 from .connection import Connection, connect, reason_of
-from .message import Message, Sender, write
 
 _LOGGER = logging.getLogger(__name__)
 

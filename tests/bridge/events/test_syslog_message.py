@@ -9,7 +9,7 @@ import pytest
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.config.feed_schema import FACILITIES as CONFIGURABLE
 from ridethrough.events import EdgeKind, Event, EventKind
-from ridethrough.feeds.syslog.message import (
+from ridethrough.events.syslog_message import (
     FACILITIES,
     LARGEST_SEQUENCE,
     LONGEST,

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import re
 
 from ridethrough.catalogue import Catalogue, Severity
-from ridethrough.events import EdgeKind, Event
-from ridethrough.events.sentence import sentence
 from ridethrough.site import Device
+
+from .event import EdgeKind, Event
+from .sentence import sentence
 
 NOTICE, INFORMATIONAL = 5, 6
 SEVERITIES: Mapping[tuple[EdgeKind, Severity], int] = {

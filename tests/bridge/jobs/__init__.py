@@ -1,0 +1,1 @@
+"""What jobs do, tried against real peers."""
