@@ -1,0 +1,68 @@
+"""What the agent's tests share: paired agents that are stopped in the end."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.sender import Authority, Sender, invitation
+from tests.peers.shutdown_agent import ShutdownAgent
+
+
+@dataclass
+class Paired:
+    """An agent and the bridges that it is paired with."""
+
+    agent: ShutdownAgent
+    bridges: list[tuple[Authority, str]]
+
+    def sender(self, number: int = 0, **options: Any) -> Sender:
+        """Connect as that bridge."""
+        authority, agent = self.bridges[number]
+        return Sender(authority, agent, self.agent.address, self.agent.port, **options)
+
+
+_BLOCKS = itertools.count(20)
+
+
+@pytest.fixture
+def agents(tmp_path: Path) -> Iterator[Callable[..., ShutdownAgent]]:
+    """Make agents; each is stopped in the end, and its processes are ours alone."""
+    made: list[ShutdownAgent] = []
+
+    def make(name: str = "nas", address: str | None = None, **options: Any) -> ShutdownAgent:
+        agent = ShutdownAgent(tmp_path / name, address or f"127.0.{next(_BLOCKS) % 250}.1", **options)
+        made.append(agent)
+        return agent
+
+    yield make
+    for agent in made:
+        agent.kill()
+
+
+async def pair(agent: ShutdownAgent, *authorities: Authority) -> Paired:
+    """Pair an agent with bridges, by its own command."""
+    bridges = []
+    for authority in authorities:
+        async with invitation(authority) as open_:
+            await agent.pair("127.0.0.1", open_.port, open_.code)
+            bridges.append((authority, open_.agent))
+    return Paired(agent, bridges)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """A bridge."""
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+async def paired(agents: Callable[..., ShutdownAgent], authority: Authority) -> Paired:
+    """An agent that runs and is paired with one bridge."""
+    found = await pair(agents(), authority)
+    found.agent.start()
+    await found.agent.until_listening()
+    return found
