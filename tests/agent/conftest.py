@@ -59,6 +59,26 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "authority")
 
 
+@pytest.fixture(scope="module")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[Paired]]]:
+    kept: list[Paired] = []
+    yield tmp_path_factory.mktemp("shared"), kept
+    for paired in kept:
+        paired.agent.kill()
+
+
+@pytest.fixture
+async def shared(_kept: tuple[Path, list[Paired]]) -> Paired:
+    """One running agent for all the tests of a module that leave it as they found it."""
+    folder, kept = _kept
+    if not kept:
+        agent = ShutdownAgent(folder / "nas", f"127.0.{next(_BLOCKS) % 250}.2")
+        kept.append(await pair(agent, Authority(folder / "authority")))
+        agent.start()
+        await agent.until_listening()
+    return kept[0]
+
+
 @pytest.fixture
 async def paired(agents: Callable[..., ShutdownAgent], authority: Authority) -> Paired:
     """An agent that runs and is paired with one bridge."""

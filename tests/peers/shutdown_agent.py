@@ -84,7 +84,7 @@ class ShutdownAgent:
         self.configuration.write_text("".join(f"[{section}]\n{lines}\n" for section, lines in rows.items()))
         self.configuration.chmod(0o600)
 
-    def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command with these arguments until it ends."""
         command = [*self._command, "--config", str(self.configuration), *arguments]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=30, check=False)

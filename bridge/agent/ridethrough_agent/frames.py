@@ -7,6 +7,8 @@ from typing import Any
 
 LIMIT = 8192
 """Bytes of a frame, with the newline at its end."""
+DEPTH = 8
+"""Objects and lists within one another."""
 
 
 class FrameError(Exception):
@@ -39,7 +41,22 @@ def parse(line: bytes) -> dict[str, Any]:
         raise FrameError(f"no JSON in UTF-8: {error}") from None
     if not isinstance(frame, dict):
         raise FrameError("no JSON object")
+    if _is_deep(frame):
+        raise FrameError("nested too deeply")
     return frame
+
+
+def _is_deep(frame: dict[str, Any]) -> bool:
+    """Tell whether there is anything below `DEPTH`. How deep the reader itself goes differs from Python to Python."""
+    level: list[Any] = [frame]
+    for _ in range(DEPTH):
+        level = [
+            part
+            for whole in level
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+            if isinstance(part, (dict, list))
+        ]
+    return bool(level)
 
 
 def encode(frame: dict[str, Any]) -> bytes:

@@ -40,7 +40,17 @@ class _Guest:
     """A connection in its handshake."""
 
     address: str
+    connection: socket.socket
     task: asyncio.Task[None] | None = None
+    begun: bool = False
+    """Whether asyncio has the socket and closes it."""
+
+    def dismiss(self) -> None:
+        """End it."""
+        if self.task is not None:
+            self.task.cancel()
+        if not self.begun:
+            self.connection.close()
 
 
 class Listener:
@@ -124,8 +134,8 @@ class Listener:
             return
         if len(self._guests) >= HANDSHAKES:
             self._make_room()
-        guest = _Guest(address)
-        guest.task = asyncio.create_task(self._receive(guest, connection))
+        guest = _Guest(address, connection)
+        guest.task = asyncio.create_task(self._receive(guest))
         self._guests.append(guest)
         self._tasks.add(guest.task)
         guest.task.add_done_callback(self._tasks.discard)
@@ -135,23 +145,28 @@ class Listener:
         crowd = Counter(guest.address for guest in self._guests).most_common(1)[0][0]
         oldest = next(guest for guest in self._guests if guest.address == crowd)
         self._guests.remove(oldest)
-        if oldest.task is not None:
-            oldest.task.cancel()
+        oldest.dismiss()
         self._say("Too many connections at a time: the oldest handshake of %s was ended", crowd)
 
-    async def _receive(self, guest: _Guest, connection: socket.socket) -> None:
+    async def _receive(self, guest: _Guest) -> None:
         """Do the handshake, and find out whose connection it is."""
+        guest.begun = True
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LIMIT, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._door, ssl_handshake_timeout=PATIENCE
+                lambda: protocol, guest.connection, ssl=self._door, ssl_handshake_timeout=PATIENCE
             )
         except (OSError, asyncio.TimeoutError) as error:  # ssl.SSLError is an OSError
             # The socket is asyncio's by now, which closes it: closing it here as well could hit another's.
             self._say("Handshake with %s failed: %s", guest.address, str(error) or "it went away")
             return
+        except asyncio.CancelledError:
+            # One that had not even begun would stay open until its time is up.
+            with contextlib.suppress(OSError):
+                guest.connection.shutdown(socket.SHUT_RDWR)
+            raise
         finally:
             with contextlib.suppress(ValueError):
                 self._guests.remove(guest)

@@ -120,7 +120,7 @@ class Service:
         stamp = self._bridges.stamp()
         if stamp == self._stamp:
             return
-        before, self._stamp = self._stamp, stamp
+        self._stamp = stamp
         bridges = self._bridges.read()
         self._listener.use(bridges)
         self._names = {bridge.id: bridge.name for bridge in bridges}
@@ -131,9 +131,8 @@ class Service:
         rows = self._configuration.datagrams
         await self._computer.keep(lambda sender: sender in self._names or is_sender(sender, rows))
         await self._save()
-        if before is not None or not bridges:
-            names = ", ".join(sorted(self._names.values())) or "nobody yet: ridethrough-agent pair HOST CODE"
-            _LOGGER.info("Paired with %s", names)
+        names = ", ".join(sorted(self._names.values())) or "nobody yet: ridethrough-agent pair HOST CODE"
+        _LOGGER.info("Paired with %s", names)
 
     async def _meet(
         self, bridge: Bridge, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
