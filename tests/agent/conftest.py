@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.agent.sender import Authority, Sender, invitation
+from ridethrough_agent.bridges import Bridges
+from tests.agent.sender import Authority, Sender
 from tests.peers.shutdown_agent import ShutdownAgent
 
 
@@ -43,19 +44,21 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., ShutdownAgent]]:
         agent.kill()
 
 
-async def pair(agent: ShutdownAgent, *authorities: Authority) -> Paired:
-    """Pair an agent with bridges, by its own command."""
+def pair(agent: ShutdownAgent, *authorities: Authority) -> Paired:
+    """Pair an agent with bridges; how that goes over the network is a matter of its own tests."""
+    kept = Bridges(agent.state / "bridges")
     bridges = []
     for authority in authorities:
-        async with invitation(authority) as open_:
-            await agent.pair("127.0.0.1", open_.port, open_.code)
-            bridges.append((authority, open_.agent))
+        own, identity = authority.agent()
+        texts = (identity.key_text, identity.certificate_text, authority.root.certificate_text)
+        kept.add(authority.id, authority.name, own, *texts)
+        bridges.append((authority, own))
     return Paired(agent, bridges)
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A bridge."""
+    """Make a bridge."""
     return Authority(tmp_path / "authority")
 
 
@@ -73,7 +76,7 @@ async def shared(_kept: tuple[Path, list[Paired]]) -> Paired:
     folder, kept = _kept
     if not kept:
         agent = ShutdownAgent(folder / "nas", f"127.0.{next(_BLOCKS) % 250}.2")
-        kept.append(await pair(agent, Authority(folder / "authority")))
+        kept.append(pair(agent, Authority(folder / "authority")))
         agent.start()
         await agent.until_listening()
     return kept[0]
@@ -81,8 +84,8 @@ async def shared(_kept: tuple[Path, list[Paired]]) -> Paired:
 
 @pytest.fixture
 async def paired(agents: Callable[..., ShutdownAgent], authority: Authority) -> Paired:
-    """An agent that runs and is paired with one bridge."""
-    found = await pair(agents(), authority)
+    """Start an agent that is paired with one bridge."""
+    found = pair(agents(), authority)
     found.agent.start()
     await found.agent.until_listening()
     return found

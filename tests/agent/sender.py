@@ -5,7 +5,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-import datetime
+import datetime as dt
 import hashlib
 import itertools
 import json
@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.peers.shutdown_agent import PATIENCE
 
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 def _name(text: str) -> x509.Name:
@@ -61,7 +61,7 @@ class Authority:
         self.id = str(uuid.uuid4())
         self.name = name
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         own = _name(f"authority of {name}")
         certificate = (
             x509.CertificateBuilder()
@@ -80,7 +80,7 @@ class Authority:
     def sign(self, common_name: str, *, dns: str | None = None, valid: tuple[int, int] = (-1, 5)) -> Identity:
         """Sign a certificate that is valid between so many days from now; with `dns` one of a server."""
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(common_name))

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 import json
-import os
 from pathlib import Path
 import socket
 import ssl
@@ -119,7 +118,7 @@ class TestStrangers:
 
     async def test_one_bridge_cannot_be_another(self, agents: Callable[..., ShutdownAgent], tmp_path: Path) -> None:
         """Each of two bridges is good, but its certificate opens only its own server name."""
-        paired = await pair(agents(), Authority(tmp_path / "a", "A"), Authority(tmp_path / "b", "B"))
+        paired = pair(agents(), Authority(tmp_path / "a", "A"), Authority(tmp_path / "b", "B"))
         paired.agent.start()
         await paired.agent.until_listening()
         (first, _), (_, second_agent) = paired.bridges
@@ -139,12 +138,8 @@ class TestStrangers:
     async def test_no_server_name(self, paired: Paired) -> None:
         context = paired.bridges[0][0].context(paired.bridges[0][0].client)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with pytest.raises(OSError):  # whichever way the connection breaks
-            async with asyncio.timeout(5):
-                reader, _ = await asyncio.open_connection(
-                    paired.agent.address, paired.agent.port, ssl=context, server_hostname=""
-                )
-                raise ConnectionError(await reader.read())
+        with pytest.raises(OSError, match="(?i)alert|closed|reset"):
+            await asyncio.open_connection(paired.agent.address, paired.agent.port, ssl=context, server_hostname="")
         await _unharmed(paired)
 
     async def test_older_tls(self, paired: Paired) -> None:
@@ -156,7 +151,7 @@ class TestStrangers:
 
     async def test_unlisted_address(self, agents: Callable[..., ShutdownAgent], authority: Authority) -> None:
         agent = agents(sections={"senders": "addresses = 127.0.0.7, 127.0.9.0/24"})
-        paired = await pair(agent, authority)
+        paired = pair(agent, authority)
         agent.start()
         await agent.until_listening()
         with pytest.raises(Closed):
@@ -370,7 +365,7 @@ class TestFlood:
         self, agents: Callable[..., ShutdownAgent], authority: Authority
     ) -> None:
         agent = agents(sections={"senders": "addresses = 127.0.0.1"})
-        paired = await pair(agent, authority)
+        paired = pair(agent, authority)
         agent.start()
         await agent.until_listening()
         with ExitStack() as stack:
@@ -398,7 +393,7 @@ def _flood(stack: ExitStack, agent: ShutdownAgent, address: str, times: int) -> 
 
 
 def _files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def _memory(pid: int) -> int:

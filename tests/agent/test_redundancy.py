@@ -13,9 +13,9 @@ from tests.peers.shutdown_agent import ShutdownAgent
 
 @pytest.fixture
 async def fed_twice(agents: Callable[..., ShutdownAgent], tmp_path: Path, needed: int, senders: int) -> Paired:
-    """An agent with `senders` bridges of which `needed` must agree."""
+    """Start an agent with `senders` bridges of which `needed` must agree."""
     authorities = [Authority(tmp_path / name, name) for name in "ABC"[:senders]]
-    paired = await pair(agents(sections={"senders": f"needed = {needed}"}), *authorities)
+    paired = pair(agents(sections={"senders": f"needed = {needed}"}), *authorities)
     paired.agent.start()
     await paired.agent.until_listening()
     return paired

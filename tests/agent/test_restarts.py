@@ -102,7 +102,7 @@ async def test_damaged_file_is_put_aside(paired: Paired, content: bytes) -> None
 
 
 async def test_damaged_pairing_costs_only_that_pairing(agents: Callable[..., ShutdownAgent], tmp_path: Path) -> None:
-    paired = await pair(agents(), Authority(tmp_path / "a", "A"), Authority(tmp_path / "b", "B"))
+    paired = pair(agents(), Authority(tmp_path / "a", "A"), Authority(tmp_path / "b", "B"))
     folder = paired.agent.state / "bridges"
     (folder / f"{paired.bridges[0][0].id}.pem").write_text("Bridge: nonsense\n")
     good = (folder / f"{paired.bridges[1][0].id}.pem").read_text()
@@ -124,7 +124,7 @@ async def test_full_disk_stops_no_shutdown(
     with small_disk(tmp_path / "disk") as disk:
         agent = agents(sections={"agent": f"state = {disk / 'state'}\nlog = {disk / 'agent.log'}"})
         agent.log_file = agent.folder / "stderr"
-        paired = await pair(agent, authority)
+        paired = pair(agent, authority)
         agent.start()
         await agent.until_listening()
         async with paired.sender() as sender:
@@ -148,8 +148,8 @@ async def test_read_only_disk_stops_no_shutdown(
     with small_disk(tmp_path / "disk") as disk:
         agent = agents(sections={"agent": f"state = {disk / 'state'}\nlog = {disk / 'agent.log'}"})
         agent.log_file = agent.folder / "stderr"
-        paired = await pair(agent, authority)
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        paired = pair(agent, authority)
+        await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(disk)], check=True)
         agent.start()
         await agent.until_logged("Paired with Server room")
         await agent.until_listening()
@@ -173,7 +173,7 @@ async def test_wall_clock_that_jumps_changes_nothing(
     )
     agent = agents()
     agent._environment["PYTHONPATH"] = f"{shim}:{agent._environment['PYTHONPATH']}"
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_listening()
     async with paired.sender() as sender:
@@ -199,8 +199,8 @@ async def test_port_that_is_taken_is_tried_for_again(
 ) -> None:
     first = agents("first")
     second = agents("second", first.address, port=first.port)
-    paired = await pair(second, authority)
-    await pair(first, authority)
+    paired = pair(second, authority)
+    pair(first, authority)
     first.start()
     await first.until_listening()
     second.start()
@@ -223,7 +223,7 @@ async def test_log_is_bounded(agents: Callable[..., ShutdownAgent], authority: A
     """The file is turned over at a megabyte, four earlier ones are kept."""
     agent = agents()
     agent.log_file.write_text("x" * 999_950 + "\n")
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_listening()
     async with paired.sender() as sender:

@@ -57,7 +57,7 @@ async def test_wakeup_withdraws_as_long_as_the_command_has_not_been_run(paired: 
 async def test_wakeup_is_refused_once_the_command_runs(
     agents: Callable[..., ShutdownAgent], authority: Authority
 ) -> None:
-    paired = await pair(agents(going_down=1.0), authority)
+    paired = pair(agents(going_down=1.0), authority)
     paired.agent.start()
     await paired.agent.until_listening()
     async with paired.sender() as sender:
@@ -73,7 +73,7 @@ async def test_vote_that_was_repeated_late_does_not_bring_it_down_after_its_star
     agents: Callable[..., ShutdownAgent], authority: Authority
 ) -> None:
     """The bridge repeats its order while the command runs; what comes up afterwards knows nothing of it."""
-    paired = await pair(agents(going_down=0.5), authority)
+    paired = pair(agents(going_down=0.5), authority)
     paired.agent.start()
     await paired.agent.until_listening()
     async with paired.sender() as sender:
@@ -108,7 +108,7 @@ async def test_drill_answers_and_does_nothing(paired: Paired) -> None:
 async def test_dry_run_only_logs_the_command(
     agents: Callable[..., ShutdownAgent], authority: Authority, how: str
 ) -> None:
-    paired = await pair(agents(sections={"shutdown": "dry_run = yes"} if how == "configuration" else None), authority)
+    paired = pair(agents(sections={"shutdown": "dry_run = yes"} if how == "configuration" else None), authority)
     paired.agent.start(*["--dry-run"] * (how == "option"))
     await paired.agent.until_listening()
     async with paired.sender() as sender:
@@ -126,7 +126,7 @@ async def test_dry_run_only_logs_the_command(
 
 
 async def test_own_delay_counts_when_it_is_longer(agents: Callable[..., ShutdownAgent], authority: Authority) -> None:
-    paired = await pair(agents(sections={"shutdown": "delay = 1"}), authority)
+    paired = pair(agents(sections={"shutdown": "delay = 1"}), authority)
     paired.agent.start()
     await paired.agent.until_listening()
     async with paired.sender() as sender:
@@ -136,6 +136,7 @@ async def test_own_delay_counts_when_it_is_longer(agents: Callable[..., Shutdown
         await paired.agent.until_down()
 
 
+@pytest.mark.slow
 async def test_command_that_fails_is_tried_again_until_it_works(
     agents: Callable[..., ShutdownAgent], authority: Authority
 ) -> None:
@@ -143,7 +144,7 @@ async def test_command_that_fails_is_tried_again_until_it_works(
     script = agent.folder / "shutdown"
     works = script.read_text()
     script.write_text("#!/bin/sh\necho the hypervisor is busy\nexit 3\n")
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_listening()
     async with paired.sender() as sender:
@@ -160,7 +161,7 @@ async def test_command_that_fails_is_not_tried_again_after_a_wakeup(
 ) -> None:
     agent = agents()
     (agent.folder / "shutdown").unlink()
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_logged("This will not work: [shutdown] command:")
     await agent.until_listening()
@@ -178,7 +179,7 @@ async def test_command_that_does_not_bring_it_down_is_run_again(
     agent = agents(sections={"shutdown": "timeout = 1"})
     runs = agent.folder / "runs"
     (agent.folder / "shutdown").write_text(f"#!/bin/sh\necho run >> {runs}\n")
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_listening()
     async with paired.sender() as sender:
@@ -190,13 +191,14 @@ async def test_command_that_does_not_bring_it_down_is_run_again(
     assert "this computer is still up" in agent.log
 
 
+@pytest.mark.slow
 async def test_command_that_hangs_is_ended_and_run_again(
     agents: Callable[..., ShutdownAgent], authority: Authority
 ) -> None:
     agent = agents(sections={"shutdown": "timeout = 1"})
     works = (agent.folder / "shutdown").read_text()
     (agent.folder / "shutdown").write_text("#!/bin/sh\nsleep 1000\n")
-    paired = await pair(agent, authority)
+    paired = pair(agent, authority)
     agent.start()
     await agent.until_listening()
     async with paired.sender() as sender:

@@ -80,7 +80,7 @@ class Configuration:
     command: tuple[str, ...] = field(default_factory=shutdown_command)
     delay: float = 0.0
     """Seconds that pass at least between the order and the shutdown command."""
-    timeout: float = 120.0
+    timeout: float = 300.0
     """Seconds after which a shutdown command that did not bring the computer down is run again."""
     dry_run: bool = False
     show: bool = True

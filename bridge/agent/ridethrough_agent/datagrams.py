@@ -78,7 +78,8 @@ class DatagramListener(asyncio.DatagramProtocol):
         self._performer = performer
         self._queue: asyncio.Queue[tuple[Datagram, str]] = asyncio.Queue(_WAITING)
         self._rate = Rate(RATE)
-        self._lines = Rate(10, 60.0)
+        # What strangers send must not hide what happens to those who are listed.
+        self._strangers, self._lines = Rate(10, 60.0), Rate(10, 60.0)
         self._shown: dict[str, Datagram] = {}
 
     async def run(self) -> None:
@@ -106,8 +107,8 @@ class DatagramListener(asyncio.DatagramProtocol):
         address = str(addr[0])
         now = time.monotonic()
         if not listed(address, self._rows.senders):
-            if self._lines.allows(now):
-                _LOGGER.warning("Datagram refused: %s is not listed%s", address, self._lines.told())
+            if self._strangers.allows(now):
+                _LOGGER.warning("Datagram refused: %s is not listed%s", address, self._strangers.told())
             return
         found = read_datagram(data)
         if found is None or not self._rate.allows(now) or self._queue.full():

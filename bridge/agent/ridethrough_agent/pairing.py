@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -28,7 +27,7 @@ def read_code(code: str) -> tuple[bytes, bytes]:
     """Return the secret and the first bytes of the certificate's SHA-256. Case, blanks and dashes do not matter."""
     try:
         content = base64.b32decode("".join(code.replace("-", " ").split()).upper())
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         content = b""
     if len(content) != _SECRET + _FINGERPRINT:
         raise PairingError("the code is mistyped: it has 24 letters and digits (A-Z, 2-7), in groups of four")
@@ -40,7 +39,7 @@ def read_host(text: str) -> tuple[str, int]:
     host, port = text, str(PORT)
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
-        port = rest[1:] if rest.startswith(":") else port
+        port = rest[1:] if rest.startswith(":") else rest or port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
