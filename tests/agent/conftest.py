@@ -41,7 +41,7 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., ShutdownAgent]]:
 
     yield make
     for agent in made:
-        agent.kill()
+        agent.stop()
 
 
 def pair(agent: ShutdownAgent, *authorities: Authority) -> Paired:
@@ -67,7 +67,7 @@ def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list
     kept: list[Paired] = []
     yield tmp_path_factory.mktemp("shared"), kept
     for paired in kept:
-        paired.agent.kill()
+        paired.agent.stop()
 
 
 @pytest.fixture

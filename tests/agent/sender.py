@@ -251,7 +251,7 @@ class Sender:
     @property
     def clock(self) -> float:
         """What the agent's clock shows."""
-        return time.monotonic() + self._offset
+        return time.monotonic() + float(self._offset)
 
     @property
     def state(self) -> str:

@@ -259,12 +259,12 @@ class TestInstallation:
         assert installation.commands == (("launchctl", "bootstrap", "system", str(installation.path)),)
 
     def test_windows(self) -> None:
-        from xml.etree import ElementTree
+        import xml.etree.ElementTree as ET
 
         from ridethrough_agent.installation import on_windows
 
         installation = on_windows(["C:\\Program Files\\Python\\python.exe", "C:\\a & b\\agent.pyz", "run"])
-        root = ElementTree.fromstring(installation.text)  # noqa: S314  # our own
+        root = ET.fromstring(installation.text)  # noqa: S314  # our own
         space = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
         assert root.findtext(f".//{space}Command") == "C:\\Program Files\\Python\\python.exe"
         assert root.findtext(f".//{space}Arguments") == '"C:\\a & b\\agent.pyz" run'
@@ -276,8 +276,8 @@ class TestInstallation:
     def test_writing_that_fails_says_so(self, agents: Make, tmp_path: Path) -> None:
         from ridethrough_agent.installation import Installation
 
+        (tmp_path / "agent.service").mkdir()
         with pytest.raises(OSError, match="agent.service"):
-            (tmp_path / "agent.service").mkdir()
             Installation(tmp_path / "agent.service", b"x", ()).install()
         Installation(tmp_path / "new" / "file", b"x", (("true",),)).install()
         assert (tmp_path / "new" / "file").read_bytes() == b"x"
