@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+import itertools
 import logging
 import random
 
@@ -32,6 +33,8 @@ class RecorderFull(JournalError):
 @dataclass(slots=True, eq=False)
 class _Waiting:
     event: Event
+    since: float
+    """In seconds of the monotonic clock."""
     written: asyncio.Future[Event] | None = None
     """Whoever waits for its number."""
 
@@ -79,6 +82,21 @@ class Recorder:
         """How many events are not in the journal yet."""
         return len(self._waiting)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the journal cannot be written at the moment."""
+        return self._failures > 0
+
+    def overdue(self, patience: float) -> list[Event]:
+        """Return the edges that have waited for the journal for so many seconds, oldest first.
+
+        For whoever must act upon them although the disk is full, or hangs. They are published all the same once they
+        are written.
+        """
+        latest = self._clock.monotonic() - patience
+        waiting = (entry.event for entry in itertools.takewhile(lambda entry: entry.since <= latest, self._waiting))
+        return [event for event in waiting if event.kind is EventKind.CONDITION]
+
     def subscribe(self, subscriber: Subscriber) -> Unsubscribe:
         """Call `subscriber` with every event once it is in the journal, in the order of `seq`. It must return quickly."""
         handle = object()
@@ -99,7 +117,7 @@ class Recorder:
         if len(self._waiting) >= self._capacity:
             raise RecorderFull("The journal cannot be written, and too many events wait for it already.")
         written: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-        self._add(_Waiting(event, written))
+        self._add(_Waiting(event, self._clock.monotonic(), written))
         return await written
 
     async def restore(self) -> None:
@@ -140,7 +158,7 @@ class Recorder:
 
     def _observe(self, change: Change) -> None:
         for edge in change.edges:
-            self._add(_Waiting(self._event(edge)))
+            self._add(_Waiting(self._event(edge), self._clock.monotonic()))
 
     def _event(self, edge: Edge) -> Event:
         device = self._site.devices.get(edge.device)

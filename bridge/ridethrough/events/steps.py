@@ -41,6 +41,8 @@ class Occasion:
     """Rehearsed: everything but the last step."""
     retry: bool = False
     """It may have been done before."""
+    late: float = 0.0
+    """Seconds by which it is late, because the bridge was not running when it became due; 0 when it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the bridge remembers: the event journal, commands under way, its own identity, the API's tokens."""
+"""What the bridge remembers: the event journal, commands and steps under way, its own identity, the API's tokens."""
 
 from .charges import Charge, Charges
 from .database import StoreError
@@ -7,6 +7,7 @@ from .identities import Identities
 from .journal import Journal
 from .numbers import Numbers
 from .pending import Pending
+from .steps import Steps
 from .store import Store
 from .tokens import TokenError, TokenInfo, Tokens
 
@@ -18,6 +19,7 @@ __all__ = [
     "Journal",
     "Numbers",
     "Pending",
+    "Steps",
     "Store",
     "StoreError",
     "TokenError",

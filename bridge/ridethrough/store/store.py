@@ -17,6 +17,7 @@ from .identities import Identities
 from .journal import KEEP, Journal
 from .numbers import Numbers
 from .pending import Pending
+from .steps import Steps
 from .tokens import Tokens
 
 
@@ -35,6 +36,7 @@ class Store:
     facts: Facts
     numbers: Numbers
     pending: Pending
+    steps: Steps
     identities: Identities
     tokens: Tokens
 
@@ -66,6 +68,7 @@ class Store:
         self.facts = Facts(self._database)
         self.numbers = Numbers(self._database)
         self.pending = Pending(self._database)
+        self.steps = Steps(self._database)
         self.tokens = Tokens(self._database, self._clock)
         return self
 

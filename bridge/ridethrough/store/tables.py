@@ -87,6 +87,29 @@ NUMBERS = Table(
 )
 """Numbers given once and for ever; see `numbers.Numbers`."""
 
+STEPS = Table(
+    "steps",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("origin", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+)
+"""Steps of jobs and plans, in the order in which they were committed; `action` and `occasion` are JSON objects."""
+
+MEMORY = Table(
+    "memory",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What those who make steps remember; see `events.steps.Steps`."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE facts (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
@@ -128,10 +151,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE steps (
+            number INTEGER NOT NULL, key TEXT NOT NULL, origin TEXT NOT NULL, action TEXT NOT NULL,
+            occasion TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+            message TEXT NOT NULL, PRIMARY KEY (number), UNIQUE (key)
+        )
+        """,
+        "CREATE INDEX steps_open ON steps (number) WHERE state IN ('due', 'started')",
+        "CREATE INDEX steps_origin ON steps (origin, number)",
+        "CREATE TABLE memory (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key))",
+    ),
 )
 """One tuple of statements for each version of the schema, in order; the first makes version 1.
 
-Steps are only ever added. This is all that alembic would give us for seven tables in one kind of database, without its
+Steps are only ever added. This is all that alembic would give us for nine tables in one kind of database, without its
 environment, its second configuration file and its own synchronous engine; when PostgreSQL joins, look again.
 """
 VERSION = len(MIGRATIONS)
