@@ -69,7 +69,7 @@ class Life:
     @asynccontextmanager
     async def bridge(self, *schedule: ScheduleConfig, zone: ZoneInfo = BERLIN) -> AsyncIterator[Scheduler]:
         """Run a bridge; its end is as sudden as a kill."""
-        scheduler = Scheduler(schedule, zone, self.notebook, self.log, self.log, self.clock, BRIDGE)
+        scheduler = Scheduler(schedule, zone, self.notebook, self.log.take, self.log, self.clock, BRIDGE)
         task = asyncio.create_task(scheduler.run())
         await settle()
         try:
@@ -265,7 +265,7 @@ async def main():
     start = datetime.fromisoformat(sys.argv[2])
     clock = ManualClock(start)
     log = Log()
-    scheduler = Scheduler([scheduled(late=True)], BERLIN, Notebook(Path(sys.argv[1])), log, log, clock, BRIDGE)
+    scheduler = Scheduler([scheduled(late=True)], BERLIN, Notebook(Path(sys.argv[1])), log.take, log, clock, BRIDGE)
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(0)
     print("ready", flush=True)
