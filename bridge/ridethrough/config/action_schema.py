@@ -96,7 +96,7 @@ def mail_address(value: Tree) -> str:
 def telephone(value: Tree) -> str:
     """Check the number of a telephone, and write it without what only helps reading."""
     digits = re.sub(r"[ ()/.-]", "", value) if isinstance(value, str) else ""
-    if _NUMBER.fullmatch(digits, 0) is None:
+    if _NUMBER.fullmatch(digits) is None:
         raise vol.Invalid(f"must be a telephone number such as +49 171 1234567, not {show(value)}")
     return digits
 

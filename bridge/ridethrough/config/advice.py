@@ -195,11 +195,27 @@ def _edge(job: _Job) -> Edge:
 # Timing
 
 
+def _starts(action: Action) -> bool:
+    return isinstance(action, WakeOnLanAction) or (isinstance(action, AgentAction) and action.verb == "start")
+
+
+def _early_start(plan: _Plan) -> Iterator[Fault]:
+    """Warn of starting everything with an empty battery (manual M:2775): the next outage comes before it is charged."""
+    for job in plan.jobs:
+        returned = any(name == "on_battery" and edge is Edge.CLEARED for _, name, edge in job.happenings)
+        if returned and _starts(job.config.action) and job.config.when.timing is Timing.AT_ONCE:
+            yield (
+                (*job.place, "when"),
+                (
+                    f"{job.key} starts computers as soon as power returns, with a battery that the outage has emptied; wait "
+                    f"for it to be charged, by {{after: …}} or a threshold of battery.charge"
+                ),
+            )
+
+
 def _repeated_start(plan: _Plan) -> Iterator[Fault]:
     for job in plan.jobs:
-        action = job.config.action
-        starts = isinstance(action, WakeOnLanAction) or (isinstance(action, AgentAction) and action.verb == "start")
-        if starts and job.config.when.timing is Timing.EVERY:
+        if _starts(job.config.action) and job.config.when.timing is Timing.EVERY:
             yield (
                 (*job.place, "when"),
                 (
@@ -380,6 +396,7 @@ _RULES: tuple[Callable[[_Plan], Iterator[Fault]], ...] = (
     _levels,
     _flap,
     _not_undone,
+    _early_start,
     _repeated_start,
     _counter_event,
     _restarting_clock,

@@ -25,7 +25,7 @@ from .document import Place
 from .inventory import ALL, BRIDGE, Inventory, inventory
 from .jobs import Cause, JobConfig, Timing
 from .model import BridgeConfig
-from .placeholders import Placeholder, placeholders, unknown as unknown_placeholder
+from .placeholders import Placeholder, fault, placeholders, unknown as unknown_placeholder
 from .values import unknown
 
 type Fault = tuple[Place, str]
@@ -44,9 +44,7 @@ _CLOCKS = frozenset({Timing.ON_BATTERY, Timing.REMAINING})
 
 
 def job_faults(config: BridgeConfig) -> Iterator[Fault]:
-    """Find what is wrong with the jobs of a configuration whose single values are right."""
-    if not (config.jobs.jobs or config.jobs.schedule):
-        return
+    """Find what is wrong with the jobs, and with the actions and texts of plans, where single values are right."""
     known = inventory(config)
     for index, job in enumerate(config.jobs.jobs):
         place: Place = ("jobs", "events", index)
@@ -56,6 +54,12 @@ def job_faults(config: BridgeConfig) -> Iterator[Fault]:
         yield from _within(place, _clock_faults(job, known))
     for index, scheduled in enumerate(config.jobs.schedule):
         yield from _within(("jobs", "schedule", index, "do"), action_faults(scheduled.action, config, known, ()))
+    for number, plan in enumerate(config.plans):
+        for index, stage in enumerate(plan.stages):
+            place = ("plans", number, "stages", index)
+            yield from _within((*place, "text"), text_faults(stage.text, known, plan.ups))
+            for step, action in enumerate(stage.before):
+                yield from _within((*place, "before", step), action_faults(action, config, known, plan.ups))
 
 
 def action_faults(
@@ -72,6 +76,9 @@ def action_faults(
 
 def text_faults(text: str, known: Inventory, devices: Iterable[str] = ()) -> Iterator[Fault]:
     """Find the placeholders of a text that name what there is not; `devices` as with `action_faults`."""
+    if (unknown_word := fault(text)) is not None:
+        yield (), unknown_word
+        return
     for placeholder in placeholders(text):
         if (wrong := _placeholder_fault(placeholder, known, tuple(devices))) is not None:
             yield (), wrong
@@ -102,7 +109,8 @@ def _device_faults(cause: Cause, known: Inventory) -> Iterator[Fault]:
             if pattern.endswith(f"/{ALL}") and owner in known.kinds:
                 yield where, f"nothing can belong to {owner}"
             elif owner in known.kinds and "/" in pattern:
-                yield where, f"{owner} has no {pattern.partition('/')[2]}; write a part as in {owner}/outlet-2"
+                parts = [key for key in known.kinds if key.startswith(f"{owner}/")] or [f"{owner}/outlet-2"]
+                yield where, f"{owner} has no {pattern.partition('/')[2]}; write a part as in {parts[0]}"
             else:
                 yield where, unknown("the device", pattern, (*known.kinds, ALL))
         found += matched
@@ -180,7 +188,7 @@ def _command_fault(device: str, command: str, known: Inventory) -> Fault | None:
         permitted = [row.key for row in load_catalogue().commands_of(kind)]
         return ("command",), unknown(f"of {device}, a {load_catalogue().kind(kind)}, the command", command, permitted)
     if found.group not in known.granted(device):
-        owner = known.owner_of(device)
+        owner = "feeds:" if kind == "feed" else known.owner_of(device)
         return ("command",), (
             f"{command} is not granted: add {found.group} to allow: of {owner}, or leave the job out; nothing may be "
             f"asked of a device until it is granted"
@@ -193,7 +201,7 @@ def _agent_faults(
 ) -> Iterator[Fault]:
     agents = {agent.key: agent for agent in config.agents.computers}
     if not agents:
-        yield (), "there are no shutdown agents; add them under agents: or leave the job out"
+        yield (), "there are no shutdown agents; add them under agents: computers: or leave the job out"
         return
     for index, key in enumerate(action.agents):
         if key not in agents:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 import logging
-from typing import Protocol
 
 from ridethrough.catalogue import Severity
 from ridethrough.clock import Clock
@@ -28,14 +27,9 @@ PREFIX = "schedule:"
 MISSED = "schedule_missed"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
+type Take = Callable[[Sequence[Step]], object]
+"""Does steps, which are noted as due already; returns at once."""
 type _Work = Callable[[], Awaitable[None]]
-
-
-class Executor(Protocol):
-    """Who does steps."""
-
-    def take(self, steps: Sequence[Step]) -> None:
-        """Do these steps, which are noted as due already; returns at once."""
 
 
 class Scheduler:
@@ -50,16 +44,16 @@ class Scheduler:
         schedule: Sequence[ScheduleConfig],
         zone: tzinfo,
         steps: Steps,
-        executor: Executor,
+        take: Take,
         recorder: Recording,
         clock: Clock,
         bridge: DeviceId,
     ) -> None:
-        """Local times are those of `zone`; missed runs are events of the device `bridge`."""
+        """Hand steps to `take` when `steps` has them. Local times are those of `zone`, missed runs events of `bridge`."""
         self._schedule = {one.key: one for one in schedule if one.enabled}
         self._zone = zone
         self._steps = steps
-        self._executor = executor
+        self._take = take
         self._recorder = recorder
         self._clock = clock
         self._bridge = bridge
@@ -130,7 +124,7 @@ class Scheduler:
             fresh = await self._steps.commit(steps, _dumped(changed))
             self._memories |= changed
             if fresh:
-                self._executor.take(fresh)
+                self._take(fresh)
         self._looked, self._next = now, None
         if await self._tell():
             soon = (next_run(schedule, self._zone, now) for schedule in self._schedule.values())
@@ -189,4 +183,4 @@ def _dumped(memories: Mapping[str, Memory]) -> Mapping[str, str | None]:
     return {f"{PREFIX}{key}": memory.dump() for key, memory in memories.items()}
 
 
-__all__ = ["LOOK", "MISSED", "PREFIX", "Executor", "Scheduler"]
+__all__ = ["LOOK", "MISSED", "PREFIX", "Scheduler", "Take"]

@@ -20,7 +20,7 @@ from .sentence import condition_name, sentence
 from .steps import Occasion
 
 UNKNOWN = "n/a"
-LONGEST = 200
+LONGEST = 500
 """Characters that one placeholder becomes at most."""
 MOST_ALARMS = 20
 UPS = "ups"

@@ -214,6 +214,16 @@ def test_a_start_that_is_repeated(config: BridgeConfig, action: Action) -> None:
     ]
 
 
+def test_a_start_with_an_empty_battery(config: BridgeConfig) -> None:
+    down = job("down", DOWN)
+    (message,) = said(config, down, job("up", UP, BACK))
+    assert message.startswith(
+        "up starts computers as soon as power returns, with a battery that the outage has emptied"
+    )
+    assert said(config, down, job("up", UP, BACK, When(Timing.AFTER, 1800))) == []
+    assert said(config, down, job("withdraw", AgentAction(verb="wakeup"), BACK)) == []
+
+
 def test_a_shutdown_may_be_repeated(config: BridgeConfig) -> None:
     """A computer that somebody switches on during the outage is shut down again (manual M:3140)."""
     assert said(config, job("down", DOWN, when=When(Timing.EVERY, 30))) == []

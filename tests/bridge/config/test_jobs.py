@@ -28,6 +28,7 @@ from ridethrough.config.actions import (
 )
 from ridethrough.config.agents import AgentConfig, AgentsConfig, DatagramConfig
 from ridethrough.config.document import Tree
+from ridethrough.config.feeds import FeedsConfig, NutConfig
 from ridethrough.config.job_schema import jobs
 from ridethrough.config.jobs import (
     Cause,
@@ -43,6 +44,7 @@ from ridethrough.config.jobs import (
     WebhookConfig,
     When,
 )
+from ridethrough.config.plans import PlanConfig, StageConfig
 from ridethrough.config.references import job_faults
 
 DEVICES = """\
@@ -301,6 +303,40 @@ def test_an_agent_without_hardware_address_cannot_be_started(tmp_path: Path) -> 
     assert message == "nas has no mac:, by which it could be woken"
     agent = replace(agent, mac="00:11:22:33:44:55")
     assert list(job_faults(with_actions(with_agents(read(tmp_path, ""), agent), action))) == []
+
+
+def test_actions_and_texts_of_plans_are_checked_too(tmp_path: Path) -> None:
+    right = StageConfig("one", "One", (), before=(LogAction(text="{battery.charge}"),), text="{ups.load}")
+    wrong = replace(right, before=(MailAction(), CommandAction(device="ups-9", command="load.off")), text="{evnt}")
+    config = replace(read(tmp_path, ""), plans=(PlanConfig("all", "All", ("ups-1",), (right, wrong)),))
+    stage = ("plans", 0, "stages", 1)
+    assert [(place, message.partition(",")[0]) for place, message in job_faults(config)] == [
+        ((*stage, "text"), "the placeholder {evnt} is unknown"),
+        ((*stage, "before", 0, "mail"), "there is no mail server; add mail: with host: and sender: under jobs:"),
+        ((*stage, "before", 1, "command", "device"), "the device 'ups-9' is unknown"),
+    ]
+
+
+def test_a_stage_of_a_plan_is_a_device(tmp_path: Path) -> None:
+    plan = PlanConfig("all", "All", ("ups-1",), (StageConfig("one", "One", ()),), allow=frozenset({"plan"}))
+    config = replace(read(tmp_path, ""), plans=(plan,))
+    causes = (Cause(("all",), ("plan_failed",)), Cause(("all/one",), ("stage_failed",)), Cause(("all/*",), ("*",)))
+    job = JobConfig("tell", "", causes, CommandAction(device="all", command="plan.abort"))
+    assert list(job_faults(replace(config, jobs=JobsConfig(jobs=(job,))))) == []
+    job = replace(job, causes=(Cause(("all/two",), ("stage_failed",)),))
+    ((place, message),) = job_faults(replace(config, jobs=JobsConfig(jobs=(job,))))
+    assert place == ("jobs", "events", 0, "on", "device")
+    assert message == "all has no two; write a part as in all/one"
+
+
+def test_feeds_are_devices_too(tmp_path: Path) -> None:
+    feeds = FeedsConfig(allow=frozenset({"feed"}), nut=NutConfig())
+    action = CommandAction(device="bridge/feed-nut", command="feed.stop")
+    assert list(job_faults(with_actions(replace(read(tmp_path, ""), feeds=feeds), action))) == []
+    faults = job_faults(with_actions(replace(read(tmp_path, ""), feeds=FeedsConfig(nut=NutConfig())), action))
+    assert [message.partition(",")[0] for _, message in faults] == [
+        "feed.stop is not granted: add feed to allow: of feeds:"
+    ]
 
 
 def test_agents_verbs_in_the_file(tmp_path: Path) -> None:

@@ -12,14 +12,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ridethrough.catalogue import load_catalogue
 from ridethrough.clock import ManualClock, settle
 from ridethrough.config.actions import LogAction
 from ridethrough.config.jobs import Repeat, ScheduleConfig
 from ridethrough.events import Event, JournalError
 from ridethrough.events.schedule import PUNCTUAL
 from ridethrough.events.scheduler import LOOK, Scheduler
+from ridethrough.events.sentence import sentence
 from ridethrough.events.steps import Step
-from ridethrough.site import DeviceId
+from ridethrough.site import Device, DeviceId
 
 from .notebook import Notebook
 
@@ -69,7 +71,7 @@ class Life:
     @asynccontextmanager
     async def bridge(self, *schedule: ScheduleConfig, zone: ZoneInfo = BERLIN) -> AsyncIterator[Scheduler]:
         """Run a bridge; its end is as sudden as a kill."""
-        scheduler = Scheduler(schedule, zone, self.notebook, self.log, self.log, self.clock, BRIDGE)
+        scheduler = Scheduler(schedule, zone, self.notebook, self.log.take, self.log, self.clock, BRIDGE)
         task = asyncio.create_task(scheduler.run())
         await settle()
         try:
@@ -147,7 +149,10 @@ async def test_what_was_missed_while_the_bridge_was_off(life: Life, late: bool, 
             await life.clock.advance(60)
     assert life.log.taken == expected
     assert life.log.missed == [("test", 3, late)]
-    assert life.log.events[0].details["last"] == "2026-06-03 03:00"
+    bridge = Device(BRIDGE, "bridge", "bridge", "Server room")
+    assert sentence(life.log.events[0], bridge, load_catalogue()) == (
+        "Server room: 3 run(s) of Battery test (test) were missed, the last one due at 2026-06-03 03:00"
+    )
 
 
 async def test_a_restart_at_the_moment_of_a_run_misses_nothing(life: Life) -> None:
@@ -265,7 +270,7 @@ async def main():
     start = datetime.fromisoformat(sys.argv[2])
     clock = ManualClock(start)
     log = Log()
-    scheduler = Scheduler([scheduled(late=True)], BERLIN, Notebook(Path(sys.argv[1])), log, log, clock, BRIDGE)
+    scheduler = Scheduler([scheduled(late=True)], BERLIN, Notebook(Path(sys.argv[1])), log.take, log, clock, BRIDGE)
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(0)
     print("ready", flush=True)
