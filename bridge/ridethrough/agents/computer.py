@@ -81,6 +81,8 @@ class Computer:
         """Where it was last."""
         self._seen_noted = 0.0
         self._tokens, self._filled = float(BURST), household.clock.monotonic()
+        self._known = False
+        """Whether it has been found out whether it is there."""
         self._held: AgentState | None = None
         """What it says of itself, while it says too much."""
         self._site.put(
@@ -137,6 +139,7 @@ class Computer:
     async def repair(self, pairing: Pairing | None) -> None:
         """Go on with another pairing, or without one."""
         await self.stop()
+        self._told.lost()
         self.pairing = pairing
         self._presence = Presence(self._household.alive, self._clock.monotonic(), self._presence.kept)
         self.start(0.0)
@@ -203,11 +206,10 @@ class Computer:
             await asyncio.wait((connection.ended,))
             self._gone(connection.ended.result(), silent=beating.done())
         finally:
+            # When the bridge ends, nothing has happened to the agent: what is known of it stays for the next one.
             beating.cancel()
             connection.close()
             self._connection = None
-            self._told.lost()
-            self._post()
 
     async def _beat(self, connection: Connection) -> None:
         """Give signs of life; returns when nothing has been heard for three of them.
@@ -292,6 +294,9 @@ class Computer:
             self._say_lost()
         else:
             self._await_loss()
+        with self._site.transaction():
+            self._told.lost()
+            self._post()
 
     def _failed(self, error: AgentError) -> None:
         """Note that it could not be connected to."""
@@ -331,11 +336,11 @@ class Computer:
         """Post what the bridge itself knows, and have remembered what must be."""
         state = self.state
         points: dict[str, Value] = {"agent.state": state}
-        conditions = {
-            "agent_connected": self._connection is not None,
-            "agent_lost": state is State.LOST,
-            "agent_unpaired": state is State.UNPAIRED,
-        }
+        conditions = {"agent_lost": state is State.LOST, "agent_unpaired": state is State.UNPAIRED}
+        self._known = self._known or self._connection is not None or state is not State.CONNECTING
+        if self._known:
+            # Until it has answered, or has not in time, what the journal knows stays: a restart of the bridge is no event.
+            conditions["agent_connected"] = self._connection is not None
         if state is State.DOWN:
             conditions |= {"agent_shutting_down": False, "agent_waiting": False}
         if self._presence.duration is not None:

@@ -227,6 +227,7 @@ class Connection:
         try:
             while len(self._sent) == self._limits.rate and (wait := self._sent[0] + 1.0 - self._clock.monotonic()) > 0:
                 await self._clock.sleep(wait)
+            self._sent.append(self._clock.monotonic())
             self._means.turns.add(partial(self._command, id_, verb, arguments), urgent=True)
             async with asyncio.timeout(self._limits.answer):
                 await asyncio.wait((answer, self.ended), return_when=asyncio.FIRST_COMPLETED)
@@ -321,15 +322,13 @@ class Connection:
         answer = self._results.get(id_)
         if answer is None:
             return
-        now = self._clock.monotonic()
-        self._sent.append(now)
         self._seq += 1
         frame = {
             "type": "command",
             "id": id_,
             "session": self._session,
             "seq": self._seq,
-            "clock": round(self._offset.at(now), 3),
+            "clock": round(self._offset.at(self._clock.monotonic()), 3),
             "verb": verb,
             "arguments": dict(arguments),
         }

@@ -31,6 +31,8 @@ GATHER = 0.2
 """Seconds in which what must be remembered is gathered: a thousand computers that go down make one transaction."""
 SPACING = 0.01
 """Seconds of the start for each agent: handshakes take a millisecond or two, on a small computer ten."""
+PORTION = 20
+"""Agents that are put into the site in one turn of the event loop."""
 RESOLVERS = 4
 """Threads that ask name servers."""
 SPARE_FILES = 512
@@ -132,8 +134,10 @@ class Roster:
             self._end(self._computers.pop(key), for_good=key not in wanted)
         _make_room(len(wanted))
         fresh = [one for key, one in wanted.items() if key not in self._computers]
-        for one in fresh:
+        for number, one in enumerate(fresh):
             self._start(one, random.uniform(0.0, SPACING * len(fresh)))
+            if number % PORTION == PORTION - 1:
+                await asyncio.sleep(0)
         self._supplied = {}
         for computer in self._computers.values():
             for ups in computer.supplies:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from .database import Database, unbroken
@@ -39,13 +39,18 @@ class Facts:
     @unbroken
     async def change(self, values: Mapping[str, str | None]) -> None:
         """Remember all of these, or forget what is None, in one transaction. Raises StoreError."""
+        rows = [{"key": key, "value": value} for key, value in values.items() if value is not None]
+        gone = [key for key, value in values.items() if value is None]
+        statement = insert(FACTS)
+        statement = statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
         async with self._database.write() as connection:
-            for key, value in values.items():
-                if value is None:
-                    await connection.execute(delete(FACTS).where(FACTS.c.key == key))
-                    continue
-                statement = insert(FACTS).values(key=key, value=value)
-                await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+            # Many at once take one statement, not one each.
+            if rows:
+                await connection.execute(statement, rows)
+            if gone:
+                await connection.execute(
+                    delete(FACTS).where(FACTS.c.key == bindparam("gone")), [{"gone": key} for key in gone]
+                )
 
 
 __all__ = ["Facts"]

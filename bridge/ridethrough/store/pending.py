@@ -13,8 +13,8 @@ from .database import Database, StoreError, unbroken
 from .journal import event_of, row_of
 from .tables import PENDING
 
-MOST_AT_ONCE = 500
-"""Notes and deletions in one transaction."""
+MOST_AT_ONCE = 100
+"""Notes and deletions in one transaction: those who wait for one go on in one turn of the event loop."""
 
 
 @dataclass(slots=True, eq=False)
