@@ -57,8 +57,9 @@ class OrderLimits:
     """For the same after the result; then it counts as ignored."""
     followed: int = 128
     """Commands whose late effect is watched for at once."""
-    pending_total: int = 128
-    """Commands being carried out, among them those whose giver has hung up since."""
+    pending_total: int = 2048
+    """Commands being carried out, among them those whose giver has hung up since: a thousand computers are shut down in
+    one moment."""
 
 
 class Orders:

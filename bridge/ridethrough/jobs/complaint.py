@@ -22,7 +22,7 @@ def complaint(error: BaseException, where: str) -> str:
                     "Give ca: the certificate of its authority, or its own."
                 )
             case ssl.SSLError():
-                return f"No TLS could be agreed on with {where} ({cause.reason or cause}); are port and security right?"
+                return f"No TLS could be agreed on with {where} ({getattr(cause, 'reason', None) or cause}); are port and security right?"
             case ConnectionRefusedError():
                 return f"{where} refuses the connection; are address and port right, and does the server run?"
             case TimeoutError():

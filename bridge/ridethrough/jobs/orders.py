@@ -138,8 +138,13 @@ async def give(
         raise ActionError(f"{device.name} has not answered to {command} within {context.limits.order:g} s.") from error
     except CommandError as error:
         # Only what is certain not to have reached the device may be given once more without a mark.
-        raise ActionError(f"{device.name}: {error}", again=error.code == "offline") from error
-    return f"{device.name}: {result.message}"
+        raise ActionError(_named(device, str(error)), again=error.code == "offline") from error
+    return _named(device, result.message)
+
+
+def _named(device: Device, said: str) -> str:
+    """Say of whom it is, where it does not itself."""
+    return said if said.startswith(device.name) else f"{device.name}: {said}"
 
 
 def _summary(verb: str, good: Sequence[str], bad: Sequence[tuple[str, str]]) -> str:

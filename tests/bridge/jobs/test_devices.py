@@ -83,7 +83,7 @@ async def test_who_tests_a_job_is_in_the_journal(shop: Shop, ups: Device) -> Non
         pytest.param(
             "", "load.off", "load.off is for the device of the event, but there is none", False, id="no-event"
         ),
-        pytest.param("ups-1", "load.on", "ups-1 does not offer load.on", False, id="not-granted"),
+        pytest.param("ups-1", "load.on", "ups-1 does not offer load.on,", False, id="not-granted"),
         pytest.param("ups-1", "no.such", "A ups has no command no.such.", False, id="unknown"),
     ],
 )
