@@ -31,9 +31,11 @@ class Mail:
         self._config = config
         self._office = None if config is None else PostOffice(config, context.limits)
         self._lane: Lane | None = None
-        self._failed = False
-        if config is not None and CONDITION not in context.site.conditions(context.bridge.id):
-            self._post(failed=False)
+        known = context.site.conditions(context.bridge.id).get(CONDITION)
+        self._failed = known is not None and known.active and config is not None
+        """Also of a time before the bridge, or this configuration, began: until a mail is sent nobody knows better."""
+        if config is not None or known is not None:
+            self._post(failed=self._failed)
 
     async def perform(self, action: MailAction, occasion: Occasion) -> str:
         """See `Performer`."""

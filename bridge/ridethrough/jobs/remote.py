@@ -26,6 +26,8 @@ SOON = 256 * 1024
 """Octets from which a message is read in a thread."""
 WRONG_TOKEN = 4401
 HEARTBEAT = 10.0
+FAREWELL = aiohttp.ClientWSTimeout(ws_close=1.0)
+"""Seconds that the other side has to close; what became of the command is known then."""
 
 type Json = dict[str, object]
 
@@ -52,7 +54,7 @@ class Remote:
             async with (
                 asyncio.timeout(self._context.limits.remote),
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-                session.ws_connect(url, ssl=tls, max_msg_size=LARGEST, heartbeat=HEARTBEAT) as socket,
+                session.ws_connect(url, ssl=tls, max_msg_size=LARGEST, heartbeat=HEARTBEAT, timeout=FAREWELL) as socket,
             ):
                 return await talk.command(socket, config, action)
         except aiohttp.ServerFingerprintMismatch as error:
