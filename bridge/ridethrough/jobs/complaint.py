@@ -7,6 +7,8 @@ import ssl
 
 import aiohttp
 
+from .wording import one_line
+
 
 def complaint(error: BaseException, where: str) -> str:
     """Say why no connection to `where` came about, or why it ended."""
@@ -35,7 +37,7 @@ def complaint(error: BaseException, where: str) -> str:
                 return f"There is no route to {where}; is the bridge's network up?"
             case OSError() if cause.strerror and cause.errno is not None and cause.errno > 0:
                 return f"{where} could not be reached: {cause.strerror}."
-    return f"{where} could not be reached: {error!s:.200}"
+    return f"{where} could not be reached: {one_line(str(error))[:200]}"
 
 
 def passing(error: BaseException) -> bool:
