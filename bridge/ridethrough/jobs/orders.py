@@ -10,7 +10,7 @@ from ridethrough.events.steps import ActionError, Occasion
 from ridethrough.site import CommandError, Device, Value
 
 from .context import JobContext, actor_of
-from .wording import told
+from .wording import filled, told
 
 REPEATABLE = frozenset({"shutdown", "wakeup", "start"})
 """What an agent may be told again for the sake of others: it does no more than the first time."""
@@ -30,7 +30,8 @@ class Command:
     async def perform(self, action: CommandAction, occasion: Occasion) -> str:
         """See `Performer`."""
         device = self._device(action, occasion)
-        return await give(self._context, device, action.command, dict(action.arguments), occasion)
+        arguments = filled(action.arguments, occasion, self._context)
+        return await give(self._context, device, action.command, arguments, occasion)
 
     def _device(self, action: CommandAction, occasion: Occasion) -> Device:
         if action.device:
