@@ -7,6 +7,8 @@ import ssl
 
 import aiohttp
 
+from .wording import one_line
+
 
 def complaint(error: BaseException, where: str) -> str:
     """Say why no connection to `where` came about, or why it ended."""
@@ -22,7 +24,7 @@ def complaint(error: BaseException, where: str) -> str:
                     "Give ca: the certificate of its authority, or its own."
                 )
             case ssl.SSLError():
-                return f"No TLS could be agreed on with {where} ({cause.reason or cause}); are port and security right?"
+                return f"No TLS could be agreed on with {where} ({getattr(cause, 'reason', None) or cause}); are port and security right?"
             case ConnectionRefusedError():
                 return f"{where} refuses the connection; are address and port right, and does the server run?"
             case TimeoutError():
@@ -35,7 +37,7 @@ def complaint(error: BaseException, where: str) -> str:
                 return f"There is no route to {where}; is the bridge's network up?"
             case OSError() if cause.strerror and cause.errno is not None and cause.errno > 0:
                 return f"{where} could not be reached: {cause.strerror}."
-    return f"{where} could not be reached: {error!s:.200}"
+    return f"{where} could not be reached: {one_line(str(error))[:200]}"
 
 
 def passing(error: BaseException) -> bool:

@@ -57,9 +57,9 @@ class JobLimits:
     """For a command to one device; it goes on when this is over."""
     record: float = 5.0
     """For the journal to take an event; it is written all the same when this is over."""
-    orders: int = 64
-    """Orders to devices at once: `Orders` takes 128 of everybody, and people must find room."""
-    told: int = 32
+    orders: int = 1024
+    """Orders to agents at once: a thousand computers are shut down in one moment. `Orders` takes 2,048 of everybody."""
+    told: int = 512
     """Messages to agents at once, so that a message that is not taken never keeps a shutdown waiting."""
     waiting: int = 500
     """Actions of one kind that wait for their turn; more are refused at once, to be tried again."""

@@ -1,7 +1,6 @@
 """Mails to people, and mail traps to machines (manual M:1407–1560)."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 import logging
 
@@ -14,7 +13,8 @@ from .context import JobContext
 from .letter import Enclosure, Letter, address_of, names, packed, write
 from .log import enter
 from .post_office import PostOffice, Receipt, TooLarge
-from .wording import happened, marked, one_line, state, told, value
+from .report import report, trap, trap_subject
+from .wording import one_line, told
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,9 +31,11 @@ class Mail:
         self._config = config
         self._office = None if config is None else PostOffice(config, context.limits)
         self._lane: Lane | None = None
-        self._failed = False
-        if config is not None and CONDITION not in context.site.conditions(context.bridge.id):
-            self._post(failed=False)
+        known = context.site.conditions(context.bridge.id).get(CONDITION)
+        self._failed = known is not None and known.active and config is not None
+        """Also of a time before the bridge, or this configuration, began: until a mail is sent nobody knows better."""
+        if config is not None or known is not None:
+            self._post(failed=self._failed)
 
     async def perform(self, action: MailAction, occasion: Occasion) -> str:
         """See `Performer`."""
@@ -44,10 +46,10 @@ class Mail:
             letter = await self._letter(action, occasion, config.sender, action.to or config.receivers)
             receipt, missing = await self._send(office, letter)
         except ActionError as error:
-            await self._tell_failed(str(error), action, occasion)
+            await self._tell_failed(str(error), occasion)
             raise
         said = self._said(letter, receipt) + missing
-        await self._tell_sent(said, receipt, action, occasion)
+        await self._tell_sent(said, receipt, occasion)
         return said
 
     async def _letter(self, action: MailAction, occasion: Occasion, sender: str, receivers: tuple[str, ...]) -> Letter:
@@ -113,7 +115,7 @@ class Mail:
             said += f" Refused for {reasons}."
         return said
 
-    async def _tell_sent(self, said: str, receipt: Receipt, action: MailAction, occasion: Occasion) -> None:
+    async def _tell_sent(self, said: str, receipt: Receipt, occasion: Occasion) -> None:
         if self._failed:
             _LOGGER.info("Mails are sent again")
         self._failed = False
@@ -123,7 +125,7 @@ class Mail:
         else:
             await self._enter("mail_sent", said, occasion, Severity.INFO, always=True)
 
-    async def _tell_failed(self, why: str, action: MailAction, occasion: Occasion) -> None:
+    async def _tell_failed(self, why: str, occasion: Occasion) -> None:
         if not self._failed:
             _LOGGER.warning("A mail could not be sent: %s", why)
         self._failed = True
@@ -146,62 +148,4 @@ class Mail:
         self._lane.post(conditions={CONDITION: failed})
 
 
-def report(occasion: Occasion, context: JobContext) -> Iterator[str]:
-    """Give the lines of a mail without a text of its own: what happened, when, and how the device is now."""
-    yield marked(happened(occasion, context), occasion)
-    yield ""
-    event, device = occasion.event, context.device_of(occasion)
-    if event is not None:
-        yield f"Event: number {event.seq}, {event.at:%Y-%m-%d %H:%M:%S} UTC, {event.severity}"
-    if device is not None:
-        model = " ".join(part for part in (device.manufacturer, device.model) if part)
-        yield f"Device: {device.name} ({device.key}{f', {model}' if model else ''})"
-        yield from state(device, context)
-    yield f"Sent: {context.clock.utc():%Y-%m-%d %H:%M:%S} UTC by {context.bridge.name}, Ridethrough {context.version}"
-
-
-TRAP_VALUES = ("battery.charge", "battery.runtime", "ups.load", "input.voltage", "output.voltage", "battery.voltage")
-"""Always there, in this order, `n/a` where nobody knows."""
-
-
-def trap_subject(occasion: Occasion) -> str:
-    """Return the fixed subject of a mail trap, by which programs pick it out."""
-    event = occasion.event
-    said = occasion.origin if event is None else f"{event.key} {event.edge}"
-    return f"Ridethrough trap: {said}"
-
-
-def trap(occasion: Occasion, context: JobContext) -> Iterator[str]:
-    """Give the lines `key: value` of a mail trap, always the same ones in the same order."""
-    event, device = occasion.event, context.device_of(occasion)
-    fields = {
-        "trap": "1",
-        "bridge": context.bridge.name,
-        "bridge-id": context.bridge.id,
-        "origin": occasion.origin,
-        "test": _word(occasion.test),
-        "drill": _word(occasion.drill),
-        "repeated": _word(occasion.retry),
-        "sequence": "n/a" if event is None else str(event.seq),
-        "time": (context.clock.utc() if event is None else event.at).isoformat(timespec="seconds"),
-        "kind": "n/a" if event is None else event.kind.value,
-        "event": "n/a" if event is None else event.key,
-        "edge": "n/a" if event is None else event.edge.value,
-        "severity": "n/a" if event is None else event.severity.value,
-        "device": "n/a" if device is None else device.key,
-        "device-id": "n/a" if device is None else device.id,
-        "device-name": "n/a" if device is None else device.name,
-        "device-kind": "n/a" if device is None else device.kind,
-        "model": "n/a" if device is None else device.model or "n/a",
-        "text": happened(occasion, context),
-    }
-    fields |= {key: "n/a" if device is None else value(device, key, context) for key in TRAP_VALUES}
-    for key, said in fields.items():
-        yield f"{key}: {one_line(said)}"
-
-
-def _word(truth: bool) -> str:
-    return "yes" if truth else "no"
-
-
-__all__ = ["Mail", "report", "trap", "trap_subject"]
+__all__ = ["Mail"]

@@ -10,7 +10,7 @@ from ridethrough.events.steps import ActionError, Occasion
 from ridethrough.site import CommandError, Device, Value
 
 from .context import JobContext, actor_of
-from .wording import told
+from .wording import filled, told
 
 REPEATABLE = frozenset({"shutdown", "wakeup", "start"})
 """What an agent may be told again for the sake of others: it does no more than the first time."""
@@ -30,7 +30,8 @@ class Command:
     async def perform(self, action: CommandAction, occasion: Occasion) -> str:
         """See `Performer`."""
         device = self._device(action, occasion)
-        return await give(self._context, device, action.command, dict(action.arguments), occasion)
+        arguments = filled(action.arguments, occasion, self._context)
+        return await give(self._context, device, action.command, arguments, occasion)
 
     def _device(self, action: CommandAction, occasion: Occasion) -> Device:
         if action.device:
@@ -138,8 +139,13 @@ async def give(
         raise ActionError(f"{device.name} has not answered to {command} within {context.limits.order:g} s.") from error
     except CommandError as error:
         # Only what is certain not to have reached the device may be given once more without a mark.
-        raise ActionError(f"{device.name}: {error}", again=error.code == "offline") from error
-    return f"{device.name}: {result.message}"
+        raise ActionError(_named(device, str(error)), again=error.code == "offline") from error
+    return _named(device, result.message)
+
+
+def _named(device: Device, said: str) -> str:
+    """Say of whom it is, where it does not itself."""
+    return said if said.startswith(device.name) else f"{device.name}: {said}"
 
 
 def _summary(verb: str, good: Sequence[str], bad: Sequence[tuple[str, str]]) -> str:

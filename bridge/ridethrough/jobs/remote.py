@@ -1,7 +1,7 @@
 """Commands to devices of another bridge, by its API (DESIGN §5, manual M:2543)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import ssl
 
 import aiohttp
@@ -12,11 +12,12 @@ from ridethrough.addresses import plain
 from ridethrough.config.actions import RemoteAction
 from ridethrough.config.jobs import RemoteConfig
 from ridethrough.events.steps import ActionError, Occasion
+from ridethrough.site import Value
 
 from .complaint import complaint, passing
 from .context import JobContext
 from .trust import Trust
-from .wording import one_line
+from .wording import filled, one_line
 
 VERSION = 1
 """Of the API that is spoken here."""
@@ -26,6 +27,8 @@ SOON = 256 * 1024
 """Octets from which a message is read in a thread."""
 WRONG_TOKEN = 4401
 HEARTBEAT = 10.0
+FAREWELL = aiohttp.ClientWSTimeout(ws_close=1.0)
+"""Seconds that the other side has to close; what became of the command is known then."""
 
 type Json = dict[str, object]
 
@@ -52,9 +55,10 @@ class Remote:
             async with (
                 asyncio.timeout(self._context.limits.remote),
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-                session.ws_connect(url, ssl=tls, max_msg_size=LARGEST, heartbeat=HEARTBEAT) as socket,
+                session.ws_connect(url, ssl=tls, max_msg_size=LARGEST, heartbeat=HEARTBEAT, timeout=FAREWELL) as socket,
             ):
-                return await talk.command(socket, config, action)
+                arguments = filled(action.arguments, occasion, self._context)
+                return await talk.command(socket, config.token, action, arguments)
         except aiohttp.ServerFingerprintMismatch as error:
             raise ActionError(
                 f"The certificate of {where} is not the one that fingerprint: names; it has {error.got.hex()}. "
@@ -100,17 +104,23 @@ class Talk:
         self.given = False
         """Whether the command has been sent: from then on nobody knows whether it was carried out."""
 
-    async def command(self, socket: aiohttp.ClientWebSocketResponse, config: RemoteConfig, action: RemoteAction) -> str:
+    async def command(
+        self,
+        socket: aiohttp.ClientWebSocketResponse,
+        token: str,
+        action: RemoteAction,
+        arguments: Mapping[str, Value],
+    ) -> str:
         """Give the command to the device of that key and return what became of it."""
         hello = await self._hear(socket, "hello")
         if not _speaks(hello.get("api"), VERSION):
             raise ActionError(f"{self._where} does not speak version {VERSION} of the API; bring both up to date.")
-        await self._say(socket, {"type": "auth", "token": config.token, "api": VERSION})
+        await self._say(socket, {"type": "auth", "token": token, "api": VERSION})
         await self._hear(socket, "ready")
         await self._say(socket, {"type": "subscribe", "events_after": None})
         device, name = self._find(await self._hear(socket, "snapshot"), action.device)
         self.given = True
-        order = {"device": device, "command": action.command, "arguments": dict(action.arguments)}
+        order = {"device": device, "command": action.command, "arguments": arguments}
         await self._say(socket, {"type": "command", "id": 1, **order})
         while (result := await self._hear(socket, "result")).get("id") != 1:
             pass

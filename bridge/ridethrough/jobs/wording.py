@@ -1,11 +1,11 @@
 """What is told where the configuration has no words of its own, and how a test, a drill and a repetition are marked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import re
 
 from ridethrough.events.sentence import sentence
 from ridethrough.events.steps import Occasion
-from ridethrough.site import Device, Quality
+from ridethrough.site import Device, Quality, Value
 
 from .context import JobContext
 
@@ -43,6 +43,13 @@ def told(text: str, occasion: Occasion, context: JobContext) -> str:
     return marked(context.render(text, occasion) if text else happened(occasion, context), occasion)
 
 
+def filled(arguments: Mapping[str, float | str], occasion: Occasion, context: JobContext) -> dict[str, Value]:
+    """Return a command's arguments with the placeholders of its texts filled in."""
+    return {
+        name: context.render(given, occasion) if isinstance(given, str) else given for name, given in arguments.items()
+    }
+
+
 def happened(occasion: Occasion, context: JobContext) -> str:
     """Say in a sentence what something is done for."""
     event = occasion.event
@@ -77,4 +84,4 @@ def state(device: Device, context: JobContext) -> Iterator[str]:
             yield f"{known.name}: since {condition.since:%Y-%m-%d %H:%M:%S} UTC{doubt}"
 
 
-__all__ = ["UNKNOWN", "happened", "marked", "one_line", "state", "told", "value"]
+__all__ = ["UNKNOWN", "filled", "happened", "marked", "one_line", "state", "told", "value"]

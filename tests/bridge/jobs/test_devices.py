@@ -69,6 +69,13 @@ async def test_command_without_a_device_goes_to_the_one_of_the_event(shop: Shop,
     assert shop.world.given == [("ups-1", "shutdown.return", {"delay": 60.0})]
 
 
+async def test_placeholders_in_arguments_are_filled_in(shop: Shop, ups: Device) -> None:
+    agents(shop, 1)
+    action = CommandAction(device="agent-1", command="agent.message", arguments={"text": "Now: {event}"})
+    await shop.configure().perform(action, happened(ups))
+    assert shop.world.given == [("agent-1", "agent.message", {"text": "Now: on_battery"})]
+
+
 async def test_who_tests_a_job_is_in_the_journal(shop: Shop, ups: Device) -> None:
     occasion = Occasion("job:off", actor="Control room", test=True)
     await shop.configure().perform(CommandAction(device="ups-1", command="load.off"), occasion)
@@ -83,7 +90,7 @@ async def test_who_tests_a_job_is_in_the_journal(shop: Shop, ups: Device) -> Non
         pytest.param(
             "", "load.off", "load.off is for the device of the event, but there is none", False, id="no-event"
         ),
-        pytest.param("ups-1", "load.on", "ups-1 does not offer load.on", False, id="not-granted"),
+        pytest.param("ups-1", "load.on", "ups-1 does not offer load.on,", False, id="not-granted"),
         pytest.param("ups-1", "no.such", "A ups has no command no.such.", False, id="unknown"),
     ],
 )

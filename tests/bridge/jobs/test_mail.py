@@ -473,6 +473,13 @@ async def test_condition_and_one_log_line_each_way(shop: Shop, box: Mailbox, cap
     assert [line.split(":")[0] for line in said] == ["A mail could not be sent", "Mails are sent again"]
 
 
+async def test_failure_ends_with_the_mail_server_in_the_configuration(shop: Shop) -> None:
+    await refused(post(shop, free_port()).perform(MailAction(), Occasion("job:x")))
+    assert failed(shop)
+    shop.configure(mail=None)
+    assert not failed(shop)
+
+
 async def test_failure_before_a_restart_stands_until_a_mail_is_sent(shop: Shop, box: Mailbox) -> None:
     shop.world.site.restore(shop.context.bridge.id, "mail_failed", shop.context.clock.utc())
     async with mail_server(box) as port:

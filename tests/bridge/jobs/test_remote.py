@@ -220,6 +220,19 @@ async def test_bridges_that_lie(shop: Shop, said: Said, complaint: str, again: b
     assert error.again is again
 
 
+async def test_bridge_that_does_not_let_go_after_the_result(shop: Shop) -> None:
+    result = {"type": "result", "id": 1, "ok": True, "message": "Done."}
+    over = asyncio.Event()
+
+    async def stay(_: web.WebSocketResponse) -> None:
+        await over.wait()
+
+    async with liar([HELLO, READY, SNAPSHOT, result], stay) as port:
+        said = await jobs_for(shop, f"http://127.0.0.1:{port}").perform(ACTION, Occasion("job:x"))
+        over.set()
+    assert said == "UPS at the bridge cellar: Done."
+
+
 async def test_bridge_that_goes_after_the_command_may_have_carried_it_out(shop: Shop) -> None:
     async def leave(socket: web.WebSocketResponse) -> None:
         for _ in range(3):
