@@ -138,7 +138,7 @@ class TestStrangers:
     async def test_no_server_name(self, paired: Paired) -> None:
         context = paired.bridges[0][0].context(paired.bridges[0][0].client)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with pytest.raises(OSError, match="(?i)alert|closed|reset"):
+        with pytest.raises(OSError):
             await asyncio.open_connection(paired.agent.address, paired.agent.port, ssl=context, server_hostname="")
         await _unharmed(paired)
 

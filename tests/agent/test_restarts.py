@@ -123,7 +123,7 @@ async def test_full_disk_stops_no_shutdown(
 ) -> None:
     with small_disk(tmp_path / "disk") as disk:
         agent = agents(sections={"agent": f"state = {disk / 'state'}\nlog = {disk / 'agent.log'}"})
-        agent.log_file = agent.folder / "stderr"
+        agent.state, agent.log_file = disk / "state", agent.folder / "stderr"
         paired = pair(agent, authority)
         agent.start()
         await agent.until_listening()
@@ -147,7 +147,7 @@ async def test_read_only_disk_stops_no_shutdown(
 ) -> None:
     with small_disk(tmp_path / "disk") as disk:
         agent = agents(sections={"agent": f"state = {disk / 'state'}\nlog = {disk / 'agent.log'}"})
-        agent.log_file = agent.folder / "stderr"
+        agent.state, agent.log_file = disk / "state", agent.folder / "stderr"
         paired = pair(agent, authority)
         await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(disk)], check=True)
         agent.start()
