@@ -98,6 +98,8 @@ class Keeper:
         self._watched: dict[DeviceId, object] = {}
         self._confirmations: dict[tuple[DeviceId, str, Edge], None] = {}
         self._unconfirmed: set[tuple[DeviceId, str]] = set()
+        self._absent: set[DeviceId] = set()
+        """Devices that are not there yet, and of which something is raised that was taken into account."""
         self._aside: dict[DeviceId, list[Event]] = {}
         self._aside_changed: set[DeviceId] = set()
         self._arrived: dict[DeviceId, None] = {}
@@ -138,10 +140,15 @@ class Keeper:
         """Keep the engine going for ever. Raises JournalError while what is remembered cannot be read."""
         if not self._started:
             await self._start()
-        while True:
-            await self._take_in()
-            await self._commit()
-            await self._rest()
+        try:
+            while True:
+                await self._take_in()
+                await self._commit()
+                await self._rest()
+        finally:
+            # What came to nothing counts with the jobs there were, whatever the next configuration is.
+            if self._seen != self._noted:
+                await self._commit(force=True)
 
     # The start
 
@@ -189,10 +196,15 @@ class Keeper:
         raised = await self._journal.raised()
         now = self._timeline.now()
         found = []
+        self._absent.clear()
         for event in raised:
-            if event.device is not None and event.seq <= (self._seen or 0):
-                subject = self._subject(event.device) or Subject(str(event.device))
+            if event.device is None or event.seq > (self._seen or 0):
+                continue
+            subject = self._subject(event.device) or self._engine.subject(event)
+            if subject is not None:
                 found.append((event, subject, self._timeline.of(event.at, 0.0)))
+            elif event.device not in self._aside:
+                self._absent.add(event.device)
         before = self._config
         self._config, self._configured = config, None
         gone = self._engine.configure(config, found, now, starting=starting)
@@ -241,6 +253,9 @@ class Keeper:
         if device in self._aside:
             self._arrived[device] = None
             self._wake.set()
+        if device in self._absent and self._configured is None:
+            # Its jobs can be told only now.
+            self.configure(self._config)
         if self._site.devices[device].kind == "ups" and device not in self._watched and self._engine.wants_batteries:
 
             def hear(_: Reading) -> None:
