@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+import itertools
 import logging
 from pathlib import Path
 
@@ -36,6 +37,8 @@ AHEAD = 1.0
 """Seconds between two looks at such edges."""
 BATCH = 200
 """Things that are taken in one go, so that the event loop is never held for long."""
+CHUNK = 50
+"""Steps that are handed on in one go, likewise."""
 CAPACITY = 5_000
 """Events that wait here at most; beyond, they are read from the journal again."""
 ASIDE = 100
@@ -90,6 +93,8 @@ class Keeper:
         self._noted: int | None = None
         """The number of the last event that is known to be noted as seen."""
         self._noted_at = 0.0
+        self._dues: list[Due] = []
+        self._memory: dict[str, str | None] = {}
         self._queue: deque[_Happened | _Seen] = deque()
         self._behind = False
         """Whether the journal has events that are not in the queue."""
@@ -450,18 +455,27 @@ class Keeper:
 
     async def _commit(self, *, force: bool = False) -> None:
         dues, memory = self._engine.take()
+        # Kept until it is noted: a keeper that is cancelled in between has not noted it.
+        self._dues += dues
+        self._memory |= {**memory, **self._aside_texts()}
         now = self._timeline.now()
         behind = (self._seen or 0) - (self._noted or 0)
         beat = now - self._noted_at >= HEARTBEAT and (self._engine.waiting or behind)
-        if not (dues or memory or self._aside_changed or force or beat or behind > CAPACITY):
+        if not (self._dues or self._memory or force or beat or behind > CAPACITY):
             return
-        steps = [self._step(due, now) for due in dues]
-        texts = {**memory, **self._aside_texts(), _TIME: repr(now), _BOOT: self._boot}
+        steps: list[Step] = []
+        for some in itertools.batched(tuple(self._dues), CHUNK):
+            steps += [self._step(due, now) for due in some]
+            await asyncio.sleep(0)
+        texts = {**self._memory, _TIME: repr(now), _BOOT: self._boot}
         seen = self._seen
         new = await self._ledger.commit(steps, texts, seen)
+        self._dues, self._memory = [], {}
         self._noted, self._noted_at = seen, now
-        self._executor.submit(new)
         self._pulse.set()
+        for chunk in itertools.batched(new, CHUNK):
+            self._executor.submit(chunk)
+            await asyncio.sleep(0)
 
     def _aside_texts(self) -> Mapping[str, str | None]:
         changed, self._aside_changed = self._aside_changed, set()
