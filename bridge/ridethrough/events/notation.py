@@ -37,7 +37,7 @@ def event_json(event: Event) -> Json:
         "key": event.key,
         "edge": event.edge.value,
         "severity": event.severity.value,
-        "details": dict(event.details),
+        "details": _writable(event.details),
         "seq": event.seq,
     }
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+import itertools
 import logging
 from typing import Any
 
@@ -143,32 +144,21 @@ class Steps:
         return mark
 
     async def _write(self, marks: Sequence[_Mark]) -> None:
-        begun = [mark for mark in marks if mark.state is StepState.STARTED]
-        ended = [mark for mark in marks if mark.state is not StepState.STARTED]
+        attempts: dict[str, int] = {}
+        begin = update(STEPS).where(STEPS.c.key == bindparam("of"))
+        begin = begin.values(state=StepState.STARTED.value, attempts=STEPS.c.attempts + 1)
+        end = update(STEPS).where(STEPS.c.key == bindparam("of"))
+        end = end.values(state=bindparam("how"), message=bindparam("said"))
         async with self._writing() as connection:
-            if begun:
-                statement = (
-                    update(STEPS)
-                    .where(STEPS.c.key == bindparam("of"))
-                    .values(state=StepState.STARTED.value, attempts=STEPS.c.attempts + 1)
-                )
-                await connection.execute(statement, [{"of": mark.key} for mark in begun])
-                attempts: dict[str, int] = {}
-                for start in range(0, len(begun), CHUNK):
-                    keys = [mark.key for mark in begun[start : start + CHUNK]]
-                    query = select(STEPS.c.key, STEPS.c.attempts).where(STEPS.c.key.in_(keys))
-                    attempts |= {row.key: row.attempts for row in await connection.execute(query)}
-            if ended:
-                statement = (
-                    update(STEPS)
-                    .where(STEPS.c.key == bindparam("of"))
-                    .values(state=bindparam("how"), message=bindparam("said"))
-                )
+            for some in itertools.batched([mark.key for mark in marks if mark.state is StepState.STARTED], CHUNK):
+                await connection.execute(begin, [{"of": key} for key in some])
+                query = select(STEPS.c.key, STEPS.c.attempts).where(STEPS.c.key.in_(some))
+                attempts |= {row.key: row.attempts for row in await connection.execute(query)}
+            for ended in itertools.batched([mark for mark in marks if mark.state is not StepState.STARTED], CHUNK):
                 rows = [{"of": mark.key, "how": mark.state.value, "said": _text(mark.message)} for mark in ended]
-                await connection.execute(statement, rows)
-        for mark in begun:
-            mark.attempts = attempts.get(mark.key, 1)
+                await connection.execute(end, rows)
         for mark in marks:
+            mark.attempts = attempts.get(mark.key, 1)
             mark.written = True
 
     async def _prune(self, connection: AsyncConnection) -> None:

@@ -104,6 +104,11 @@ class Engine:
         found = self._active.get((device, condition, edge))
         return found is not None and _same(found.event, event)
 
+    def subject(self, event: Event) -> Subject | None:
+        """Return whose event it is, if it is known here."""
+        found = self._active.get(place_of(event))
+        return None if found is None else found.subject
+
     def confirmed(self, event: Event) -> bool:
         """Whether `lasts` goes by what the device itself has said since the bridge was away."""
         found = self._active.get(place_of(event))

@@ -46,7 +46,7 @@ class Lasting(Protocol):
 class ExecutorLimits:
     """How much goes on at once, and how long things are tried."""
 
-    acting: int = 256
+    acting: int = 128
     informing: int = 32
     perform: float = 600.0
     """Seconds that one attempt may take."""

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+import itertools
 import logging
 from pathlib import Path
 
@@ -36,6 +37,8 @@ AHEAD = 1.0
 """Seconds between two looks at such edges."""
 BATCH = 200
 """Things that are taken in one go, so that the event loop is never held for long."""
+CHUNK = 50
+"""Steps that are handed on in one go, likewise."""
 CAPACITY = 5_000
 """Events that wait here at most; beyond, they are read from the journal again."""
 ASIDE = 100
@@ -90,6 +93,8 @@ class Keeper:
         self._noted: int | None = None
         """The number of the last event that is known to be noted as seen."""
         self._noted_at = 0.0
+        self._dues: list[Due] = []
+        self._memory: dict[str, str | None] = {}
         self._queue: deque[_Happened | _Seen] = deque()
         self._behind = False
         """Whether the journal has events that are not in the queue."""
@@ -98,6 +103,8 @@ class Keeper:
         self._watched: dict[DeviceId, object] = {}
         self._confirmations: dict[tuple[DeviceId, str, Edge], None] = {}
         self._unconfirmed: set[tuple[DeviceId, str]] = set()
+        self._absent: set[DeviceId] = set()
+        """Devices that are not there yet, and of which something is raised that was taken into account."""
         self._aside: dict[DeviceId, list[Event]] = {}
         self._aside_changed: set[DeviceId] = set()
         self._arrived: dict[DeviceId, None] = {}
@@ -138,10 +145,15 @@ class Keeper:
         """Keep the engine going for ever. Raises JournalError while what is remembered cannot be read."""
         if not self._started:
             await self._start()
-        while True:
-            await self._take_in()
-            await self._commit()
-            await self._rest()
+        try:
+            while True:
+                await self._take_in()
+                await self._commit()
+                await self._rest()
+        finally:
+            # What came to nothing counts with the jobs there were, whatever the next configuration is.
+            if self._seen != self._noted:
+                await self._commit(force=True)
 
     # The start
 
@@ -189,10 +201,15 @@ class Keeper:
         raised = await self._journal.raised()
         now = self._timeline.now()
         found = []
+        self._absent.clear()
         for event in raised:
-            if event.device is not None and event.seq <= (self._seen or 0):
-                subject = self._subject(event.device) or Subject(str(event.device))
+            if event.device is None or event.seq > (self._seen or 0):
+                continue
+            subject = self._subject(event.device) or self._engine.subject(event)
+            if subject is not None:
                 found.append((event, subject, self._timeline.of(event.at, 0.0)))
+            elif event.device not in self._aside:
+                self._absent.add(event.device)
         before = self._config
         self._config, self._configured = config, None
         gone = self._engine.configure(config, found, now, starting=starting)
@@ -241,6 +258,9 @@ class Keeper:
         if device in self._aside:
             self._arrived[device] = None
             self._wake.set()
+        if device in self._absent and self._configured is None:
+            # Its jobs can be told only now.
+            self.configure(self._config)
         if self._site.devices[device].kind == "ups" and device not in self._watched and self._engine.wants_batteries:
 
             def hear(_: Reading) -> None:
@@ -435,18 +455,27 @@ class Keeper:
 
     async def _commit(self, *, force: bool = False) -> None:
         dues, memory = self._engine.take()
+        # Kept until it is noted: a keeper that is cancelled in between has not noted it.
+        self._dues += dues
+        self._memory |= {**memory, **self._aside_texts()}
         now = self._timeline.now()
         behind = (self._seen or 0) - (self._noted or 0)
         beat = now - self._noted_at >= HEARTBEAT and (self._engine.waiting or behind)
-        if not (dues or memory or self._aside_changed or force or beat or behind > CAPACITY):
+        if not (self._dues or self._memory or force or beat or behind > CAPACITY):
             return
-        steps = [self._step(due, now) for due in dues]
-        texts = {**memory, **self._aside_texts(), _TIME: repr(now), _BOOT: self._boot}
+        steps: list[Step] = []
+        for some in itertools.batched(tuple(self._dues), CHUNK):
+            steps += [self._step(due, now) for due in some]
+            await asyncio.sleep(0)
+        texts = {**self._memory, _TIME: repr(now), _BOOT: self._boot}
         seen = self._seen
         new = await self._ledger.commit(steps, texts, seen)
+        self._dues, self._memory = [], {}
         self._noted, self._noted_at = seen, now
-        self._executor.submit(new)
         self._pulse.set()
+        for chunk in itertools.batched(new, CHUNK):
+            self._executor.submit(chunk)
+            await asyncio.sleep(0)
 
     def _aside_texts(self) -> Mapping[str, str | None]:
         changed, self._aside_changed = self._aside_changed, set()

@@ -20,7 +20,7 @@ REMEMBERED = "failed/"
 """Of what is remembered: the origins of which the last step has failed."""
 LONGEST = 500
 """Characters of a message."""
-MOST = 200
+MOST = 2_000
 """Reports that wait for the journal at most; what happens beyond is in the log."""
 
 
