@@ -18,6 +18,7 @@ from ridethrough.links import LinkContext, LinkUrl
 from ridethrough.site import Device, DeviceId
 
 from . import offer
+from .automation import Automation
 from .feeds import Feeds
 from .plant import Plant
 from .trial import Trial
@@ -44,9 +45,11 @@ class Configuration:
         clock: Clock,
         models: Sequence[tuple[str, str]] = (),
         feeds: Feeds | None = None,
+        automation: Automation | None = None,
     ) -> None:
         """`config` is what the bridge was started with; `models` are ids and titles of the model profiles."""
         self._feeds = feeds
+        self._automation = automation
         self._file = file
         self._config = config
         self._plant = plant
@@ -130,7 +133,9 @@ class Configuration:
             )
             if self._feeds is not None and (feeds := await self._feeds.configure(config.feeds)):
                 _LOGGER.info("Feeds that are new, other or gone: %s", ", ".join(feeds))
-            applied = {*SECTIONS.values(), "feeds"}
+            if self._automation is not None and (sections := await self._automation.configure(config)):
+                _LOGGER.info("The configuration is other under: %s", ", ".join(sections))
+            applied = {*SECTIONS.values(), "feeds", "agents", "jobs", "plans"}
             rest = [one.name for one in fields(BridgeConfig) if one.name not in applied]
             other = [name for name in rest if getattr(config, name) != getattr(self._config, name)]
             if other:

@@ -20,6 +20,7 @@ from ridethrough.site import Commands, Device, Memories, Site, keep_expiring
 from ridethrough.store import Store
 from ridethrough.tasks import Supervisor
 
+from .automation import Automation, AutomationContext
 from .charges import ChargeKeeper
 from .configuration import Configuration
 from .feeds import Feeds, mib_files
@@ -93,7 +94,12 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
             commands,
             identities.mint,
         )
-        configuration = Configuration(file, config, plant, bridge, recorder, clock, models=models, feeds=feeds)
+        automation = Automation(
+            AutomationContext(site, commands, orders, recorder, store, clock, bridge, config.data), config
+        )
+        configuration = Configuration(
+            file, config, plant, bridge, recorder, clock, models=models, feeds=feeds, automation=automation
+        )
         supervisor = await stack.enter_async_context(Supervisor(clock))
         supervisor.start("The recorder of events", recorder.run)
         await tell_unfinished(store.pending, recorder, clock)
@@ -108,6 +114,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
             unit.start()
         await feeds.configure(config.feeds)
         stack.push_async_callback(feeds.stop)
+        await automation.start()
+        stack.push_async_callback(automation.stop, FAREWELL)
         if config.api.enabled:
             api = await stack.enter_async_context(Supervisor(clock))
 

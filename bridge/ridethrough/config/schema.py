@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from ridethrough.maps.registers import profile_names
 
+from .action_schema import action
 from .agent_schema import agents, check_agents
 from .document import Tree
 from .feed_schema import feeds
@@ -184,7 +185,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.UPS, default=list): each(ups),
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
             vol.Optional(Key.JOBS, default=dict): jobs(a_file),
-            vol.Optional(Key.PLANS, default=list): plans(),
+            vol.Optional(Key.PLANS, default=list): plans(action),
             vol.Optional(Key.AGENTS, default=dict): agents(),
         },
         _bridge,
@@ -197,7 +198,6 @@ _LISTS = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Ke
 
 def _bridge(values: dict[str, Any]) -> BridgeConfig:
     config = BridgeConfig(**values)
-    check_plans(config)
     known = [device.key for device in config.devices]
     for path, device in config.feeds.named_devices():
         if device not in known:
@@ -209,6 +209,7 @@ def _bridge(values: dict[str, Any]) -> BridgeConfig:
             message = f"{chosen} is no register map of {name}, which {device} is; permitted: {permitted}"
             raise vol.Invalid(message, path=[Key.FEEDS, *path])
     check_agents(config)
+    check_plans(config)
     listeners = list(config.listeners())
     for place, late in enumerate(listeners):
         for early in listeners[:place]:

@@ -1,0 +1,185 @@
+"""What the bridge does of itself: jobs because of events and at times, plans, and the computers that they shut down."""
+
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+
+from ridethrough import __version__
+from ridethrough.agents import AgentContext, Roster
+from ridethrough.clock import Clock
+from ridethrough.config import BridgeConfig
+from ridethrough.config.actions import Action
+from ridethrough.events import Orders, Recorder
+from ridethrough.events.attachments import Attachments
+from ridethrough.events.engine import Executor, Keeper, Ledger, Report, Timeline
+from ridethrough.events.plans.keeper import TIME, Plans
+from ridethrough.events.scheduler import Scheduler
+from ridethrough.events.steps import ActionError, Occasion, StepState
+from ridethrough.events.texts import Texts
+from ridethrough.events.zone import zone_of
+from ridethrough.jobs import JobContext, JobDesk, Jobs
+from ridethrough.site import Commands, Device, Site
+from ridethrough.store import Store
+from ridethrough.tasks import Supervisor
+
+_LOGGER = logging.getLogger(__name__)
+
+DRILLS = "drills"
+"""Folder of the reports of drills, in that of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutomationContext:
+    """What the bridge gives it."""
+
+    site: Site
+    commands: Commands
+    orders: Orders
+    recorder: Recorder
+    store: Store
+    clock: Clock
+    bridge: Device
+    data: Path
+
+
+class Automation:
+    """Owns the engine of jobs, the schedule, the plans and the connections to agents; implements `Performer`."""
+
+    def __init__(self, context: AutomationContext, config: BridgeConfig) -> None:
+        """Do nothing until `start`."""
+        self._context = context
+        self._config = config
+        store, clock = context.store, context.clock
+        self._supervisor = Supervisor(clock)
+        self._scheduling = Supervisor(clock)
+        self._ledger = Ledger(store.steps, clock)
+        report = Report(context.site, context.recorder, clock, context.bridge.id)
+        self._executor = Executor(self._ledger, self, clock, report)
+        self._keeper = Keeper(
+            config.jobs, context.site, store.journal, context.recorder, self._ledger, self._executor, clock
+        )
+        self._roster = Roster(
+            AgentContext(
+                context.site, context.commands, clock, store.facts, context.bridge, store.identities.mint, context.data
+            )
+        )
+        self._plans: Plans | None = None
+        self._jobs, self._desk = self._means(config)
+
+    async def start(self) -> None:
+        """Take up what was under way when the bridge ended, and begin. Raises JournalError and StoreError."""
+        store, clock = self._context.store, self._context.clock
+        unfinished = await store.steps.unfinished()
+        timeline = Timeline(clock, _number((await store.steps.recall(TIME)).get(TIME)))
+        self._plans = Plans(
+            self._context.site,
+            self._context.commands,
+            self._context.recorder,
+            self._ledger,
+            store.steps,
+            self._executor,
+            clock,
+            timeline.now,
+            store.identities.mint,
+            self._context.bridge,
+            self._context.data / DRILLS,
+        )
+        await self._roster.configure(self._config.agents)
+        await self._plans.start(unfinished)
+        await self._configure_plans(self._config)
+        self._supervisor.start("The ledger of steps", self._ledger.run)
+        self._supervisor.start("The engine of jobs", self._keeper.run)
+        self._supervisor.start("The plans", self._plans.run)
+        self._schedule(self._config)
+        self._desk.open()
+
+    async def configure(self, config: BridgeConfig) -> list[str]:
+        """Do what this configuration wants from now on; returns the sections that are new, other or gone."""
+        old, self._config = self._config, config
+        changed = [name for name in ("agents", "jobs", "plans") if getattr(old, name) != getattr(config, name)]
+        if not changed:
+            return []
+        self._desk.close()
+        self._jobs, self._desk = self._means(config)
+        self._desk.open()
+        if "agents" in changed:
+            await self._roster.configure(config.agents)
+        if "jobs" in changed:
+            self._keeper.configure(config.jobs)
+            await self._scheduling.stop()
+            self._schedule(config)
+        await self._configure_plans(config)
+        return changed
+
+    async def stop(self, patience: float) -> None:
+        """Wait so many seconds for what is being done, then end; the rest is done at the next start."""
+        self._desk.close()
+        await self._scheduling.stop()
+        if self._plans is not None:
+            self._plans.stop()
+        await self._executor.stop(patience)
+        await self._supervisor.stop()
+        await self._roster.stop()
+        await self._ledger.close()
+
+    async def perform(self, action: Action, occasion: Occasion) -> str:
+        """See `Performer`: by the means of the present configuration."""
+        return await self._jobs.perform(action, occasion)
+
+    def _means(self, config: BridgeConfig) -> tuple[Jobs, JobDesk]:
+        context = self._context
+        zone = zone_of(config.jobs.time_zone)
+        texts = Texts(context.site, config, context.clock, zone, context.bridge)
+        job_context = JobContext(
+            context.site,
+            context.orders,
+            context.recorder,
+            context.clock,
+            context.bridge,
+            config.jobs,
+            config.agents,
+            __version__,
+            texts.render,
+            Attachments(context.site, context.store.journal),
+        )
+        jobs = Jobs(job_context)
+        return jobs, JobDesk(job_context, jobs, context.commands, self._run)
+
+    async def _run(self, key: str) -> str:
+        """Run a job by hand, as a test."""
+        job = self._keeper.jobs.get(key)
+        if job is None:
+            known = ", ".join(sorted(self._keeper.jobs)) or "none"
+            raise ActionError(f"There is no job {key}; there is: {known}.")
+        step = await self._executor.run_now(job, "a person")
+        if step.state is not StepState.DONE:
+            raise ActionError(step.message)
+        return step.message
+
+    async def _configure_plans(self, config: BridgeConfig) -> None:
+        assert self._plans is not None
+        await self._plans.configure(config.plans, config.agents.computers, config.jobs.outage_window)
+
+    def _schedule(self, config: BridgeConfig) -> None:
+        context = self._context
+        scheduler = Scheduler(
+            config.jobs.schedule,
+            zone_of(config.jobs.time_zone),
+            context.store.steps,
+            self._executor.submit,
+            context.recorder,
+            context.clock,
+            context.bridge.id,
+        )
+        self._scheduling.start("The schedule", scheduler.run)
+
+
+def _number(text: str | None) -> float | None:
+    """Read an engine time; one that cannot be read was none."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+__all__ = ["Automation", "AutomationContext"]
