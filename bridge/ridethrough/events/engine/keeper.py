@@ -344,9 +344,11 @@ class Keeper:
             self._ahead[identity] -= 1
             self._engine.number(event)
             return
-        subject = self._subject(event.device)
+        subject = self._subject(event.device) or self._engine.subject(event)
         if subject is None:
-            self._put_aside(event.device, event)
+            # Once the bridge runs, only what has been removed is not there.
+            if not self._started:
+                self._put_aside(event.device, event)
             return
         self._engine.happen(event, subject, item.at, confirmed=confirmed)
         if not confirmed:
@@ -448,6 +450,7 @@ class Keeper:
                 continue
             self._ahead[identity] += 1
             subject = self._subject(event.device)
+            subject = subject or self._engine.subject(event)
             if subject is not None:
                 self._engine.happen(event, subject, self._timeline.now())
 
