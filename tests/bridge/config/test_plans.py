@@ -249,6 +249,16 @@ def test_plan_without_any_trigger_is_one_to_run_by_hand() -> None:
     assert [stage.trigger for stage in read(stages({"id": "a"}, {"id": "b"})).stages] == [Trigger(), Trigger()]
 
 
+def test_ups_needs_no_trigger_after_the_point_of_no_return() -> None:
+    plan = a_plan(
+        stages=[
+            {"id": "storage", "agents": "nas", "when": {"charge": "13"}, "point_of_no_return": "yes"},
+            {"id": "ups", "members": [{"ups": "ups-1"}], "after": "storage"},
+        ]
+    )
+    assert [stage.final for stage in read(plan).stages] == [True, True]
+
+
 def test_trigger_that_may_come_first_all_the_same_is_taken() -> None:
     plan = stages(
         {"id": "a", "when": {"charge": "20", "on_battery": "1 min"}},
