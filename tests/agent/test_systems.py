@@ -64,6 +64,17 @@ def test_each_system_has_its_places(monkeypatch: pytest.MonkeyPatch, system: str
         assert systems.foreign_hand(Path("C:\\agent.ini")) is None
 
 
+def test_folder_of_windows_is_for_administrators_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The commands are tried with a program that takes any of them."""
+    commands = systems.guards(Path("C:\\ProgramData\\Ridethrough Agent"))
+    assert commands[-1][2:] == ("/inheritance:r", "/grant:r", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "/Q")
+    monkeypatch.setattr(systems, "WINDOWS", True)
+    monkeypatch.setenv("ProgramData", str(tmp_path))
+    monkeypatch.setattr(systems, "guards", lambda folder: [("/bin/sh", "-c", f"touch '{folder}/guarded'")])
+    systems.guard_own_folder()
+    assert (tmp_path / "Ridethrough Agent" / "guarded").exists()
+
+
 def test_own_faults_keep_their_trace_and_strangers_get_one_line() -> None:
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "said %s", ("a\nb\x1b[0m",), None)
     assert OneLine("%(levelname)s %(message)s").format(record) == "WARNING said a b [0m"
