@@ -16,6 +16,9 @@ SYSTEM: Mapping[str, str] = {
     "device_changed": "{name} ({device}) changed by {actor}",
     "device_removed": "{name} ({device}) removed by {actor}",
     "acknowledged": "{condition}: {state}, acknowledged by {name} ({actor})",
+    "job_done": "job {job} ({action}): {message}",
+    "job_failed": "job {job} ({action}) has failed: {message}",
+    "job_dropped": "job {job} ({action}): {message}",
     "events_lost": "{count} events were lost while the journal could not be written",
 }
 """What the bridge itself does, with the details of the event in their places."""
