@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -155,4 +155,4 @@ def wrap_journal(around: Callable[[str, bool], None]) -> Callable[[Journal], Jou
     return lambda journal: cast("Journal", Wrapped(journal, around))
 
 
-__all__ = ["BRIDGE", "OUTLET", "QUICK", "Done", "Rig", "replace", "running", "wrap_journal", "wrap_steps"]
+__all__ = ["BRIDGE", "OUTLET", "QUICK", "Done", "Rig", "running", "wrap_journal", "wrap_steps"]
