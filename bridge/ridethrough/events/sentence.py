@@ -36,6 +36,9 @@ SYSTEM: Mapping[str, str] = {
     "plan_restarted": "everything has been started, {seconds} s after the beginning; not come back: {absent}",
     "plan_drill_started": "drill begun by {actor}",
     "plan_drill_ended": "drill: {verdict}, report {report}",
+    "job_done": "job {job} ({action}): {message}",
+    "job_failed": "job {job} ({action}) has failed: {message}",
+    "job_dropped": "job {job} ({action}): {message}",
     "events_lost": "{count} events were lost while the journal could not be written",
     "schedule_missed": "{count} run(s) of {name} ({schedule}) were missed, the last one due at {last}",
 }
