@@ -102,7 +102,7 @@ def broken(tables: dict[str, Any]) -> Locale:
 @pytest.mark.parametrize(
     ("tables", "problem"),
     [
-        ({"kinds": {"ups": "USV"}}, r"\[kinds\]: missing \['battery_module', .*'bridge', .*'outlet'"),
+        ({"kinds": {"ups": "USV"}}, r"\[kinds\]: missing \[.*'battery_module', .*'bridge', .*'outlet'"),
         ({"arguments": {}}, r"\[arguments\]: missing"),
         ({"point_options": {"ups.mode": {"warp": "Warp"}}}, r"\[options\]|\[point_options\]"),
     ],
