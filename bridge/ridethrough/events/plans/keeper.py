@@ -130,7 +130,7 @@ class Plans:
         self._ends += [self._executor.listen(self._heard), self._site.observe(self._observe)]
         again: list[Step] = []
         for step in unfinished:
-            if not step.occasion.origin.startswith("plan:"):
+            if not step.occasion.planned:
                 continue
             if _unsafe(step) or step.occasion.drill:
                 await self._steps.end(step.key, StepState.DROPPED, f"Not done: {INTERRUPTED}.")
@@ -198,7 +198,7 @@ class Plans:
             self._changed.set()
 
     def _heard(self, step: Step) -> None:
-        if step.occasion.origin.startswith("plan:"):
+        if step.occasion.planned:
             self._ended.append(step)
             self._changed.set()
 
