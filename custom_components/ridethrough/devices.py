@@ -22,7 +22,7 @@ from .wire import Device
 
 MANUFACTURER = "Ridethrough"
 BRIDGE = "bridge"
-OWN: Mapping[str, str] = {BRIDGE: "Bridge", "feed": "Feed"}
+OWN: Mapping[str, str] = {BRIDGE: "Bridge", "feed": "Feed", "agent": "Shutdown agent", "plan": "Shutdown plan"}
 """What of ourselves is shown as a device, and what stands for its model."""
 
 

@@ -19,6 +19,7 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.ridethrough import SETUP_ERRORS
+from custom_components.ridethrough.actions import ACTIONS
 from custom_components.ridethrough.config_flow import ERRORS
 from custom_components.ridethrough.configuration import Kind, Reach, possibilities
 from custom_components.ridethrough.device_flow import ABORTS, ERRORS as ERRORS_OF_DEVICES
@@ -31,7 +32,6 @@ from custom_components.ridethrough.device_form import (
 )
 from custom_components.ridethrough.entity import COMMAND_ERRORS
 from custom_components.ridethrough.issues import ALL
-from custom_components.ridethrough.services import ACTIONS
 
 from .bridge_peer import SCHEMES
 
@@ -90,7 +90,9 @@ def test_nothing_is_imported_but_home_assistant_and_what_it_brings() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
     words = read(f"translations/{language}.json")
-    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device", "no_target"} <= set(words["exceptions"])
+    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device", "no_target", "which_bridge"} <= set(
+        words["exceptions"]
+    )
     assert {f"command_{code}" for code in COMMAND_ERRORS} <= set(words["exceptions"])
     assert {*ERRORS.values(), "cannot_connect"} == set(words["config"]["error"])
     assert set(ALL) == set(words["issues"])
@@ -113,8 +115,9 @@ def test_action_is_described_and_has_an_icon() -> None:
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
     assert set(described) == set(read("strings.json")["services"]) == set(read("icons.json")["services"])
     for name, action in described.items():
-        assert set(action["fields"]) == set(read("strings.json")["services"][name]["fields"])
-        for field in action["fields"].values():
+        fields = action.get("fields", {})
+        assert set(fields) == set(read("strings.json")["services"][name]["fields"])
+        for field in fields.values():
             if (select := field["selector"].get("select")) is not None:
                 words = read("strings.json")["selector"][select["translation_key"]]["options"]
                 assert set(select["options"]) == set(words)
@@ -123,7 +126,7 @@ def test_action_is_described_and_has_an_icon() -> None:
 def test_actions_take_what_their_forms_offer() -> None:
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
     for action in ACTIONS:
-        offered = described[action.name]["fields"]
+        offered = described[action.name].get("fields", {})
         assert {str(marker): isinstance(marker, probatio.Required) for marker in action.fields} == {
             name: field["required"] for name, field in offered.items()
         }
