@@ -124,6 +124,7 @@ ACTIONS: Final = (
     _action("plan_abort", "plan.abort"),
     _action("plan_restart", "plan.restart"),
     _action("plan_drill", "plan.drill"),
+    _action("plan_answer", "plan.answer", script=cv.string, problem=MAYBE_TEXT),
     # Of the bridge itself
     _action("run_job", "job.run", job=cv.string),
     _action("log_entry", "job.log", text=cv.string),

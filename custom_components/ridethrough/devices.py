@@ -80,6 +80,11 @@ class DeviceTree:
         """Whether the registry has a device."""
         return (self._find_child(device) or self._find(device)) is not None
 
+    def registry_id(self, device: str) -> str | None:
+        """Return what the registry calls a device."""
+        entry = self._find_child(device) or self._find(device)
+        return None if entry is None else entry.id
+
     @callback
     def adopt(self) -> frozenset[str]:
         """Move devices into their subentries, only while none of their entities runs; returns who must come again.

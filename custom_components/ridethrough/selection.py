@@ -4,18 +4,25 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
+from homeassistant.const import CONF_OPTIONS, CONF_TARGET
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import (
     area_registry as ar,
+    config_validation as cv,
     device_registry as dr,
     entity_registry as er,
     floor_registry as fr,
     target,
 )
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.typing import ConfigType
+import probatio
 
 from .bridge import Bridge
 from .const import DOMAIN
+
+type Fields = Mapping[probatio.Marker, Any]
+"""What a trigger or a condition asks besides its target."""
 
 REGISTRIES: Final = (
     er.EVENT_ENTITY_REGISTRY_UPDATED,
@@ -24,6 +31,18 @@ REGISTRIES: Final = (
     fr.EVENT_FLOOR_REGISTRY_UPDATED,
 )
 """What may change what a target means; labels are changes of what bears them."""
+
+
+def with_target(fields: Fields) -> Callable[[ConfigType], ConfigType]:
+    """Return what checks a trigger or a condition that has a target and these fields."""
+    target_schema = probatio.All(cv.TARGET_FIELDS, cv.has_at_least_one_key(*map(str, cv.TARGET_FIELDS)))
+    return probatio.Schema(
+        {
+            probatio.Required(CONF_TARGET): target_schema,
+            # Empty where every field may be left out; else what is missing is named.
+            probatio.Optional(CONF_OPTIONS, default=dict): dict(fields),
+        }
+    )
 
 
 @callback
