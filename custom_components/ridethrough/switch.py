@@ -74,8 +74,8 @@ class CommandSwitch(CommandEntity, SwitchEntity):
         self._attr_entity_category = row.category
         self._attr_entity_registry_enabled_default = row.enabled
         self._attr_device_class = DEVICE_CLASSES.get(row.key)
-        if row.key == device.kind:
-            # What the device is there for is called as the device.
+        if row.key == device.kind and row.category is None:
+            # What the device is there for is called as the device; to arm a plan is not to carry it out.
             self._attr_name = None
 
     @override
