@@ -16,6 +16,7 @@ from .catalogue import Catalogue
 from .client import Address, BridgeClient, Callbacks
 from .configuration import Kind
 from .const import CONF_FINGERPRINT, CONF_TLS, DOMAIN
+from .device_issues import DeviceIssues
 from .devices import DeviceTree, main_ancestor
 from .entity import RidethroughEntity
 from .errors import RidethroughError, TokenRefused
@@ -75,6 +76,7 @@ class Bridge:
         self._availability: list[Callable[[], None]] = []
         self._platforms: list[_Platform] = []
         self.mirror.on_structure(self._on_structure)
+        self.device_issues = DeviceIssues(hass, entry, self.mirror)
 
     @property
     def online(self) -> bool:

@@ -96,6 +96,11 @@ class Outages:
         self._begun = False
         self._to_save = False
 
+    @property
+    def supplies(self) -> Mapping[str, Supply]:
+        """What was last known of every UPS."""
+        return self._supplies
+
     async def load(self) -> None:
         """Read what was known when Home Assistant left off."""
         if (stored := await self._store.async_load()) is not None:
@@ -117,7 +122,11 @@ class Outages:
     @callback
     def supply(self, device: str) -> Supply | None:
         """Return how a UPS is fed; None while that is not known."""
-        return self._supplies.get(device) if self._begun and self._is_known(device) else None
+        if not self._begun or not self._is_known(device):
+            return None
+        self._stay(device)
+        self._save_soon()
+        return self._supplies.get(device)
 
     @callback
     def elapsed(self, device: str, outage: Outage) -> float:
@@ -183,6 +192,13 @@ class Outages:
         self._save_soon()
         async_dispatcher_send(self._hass, SIGNAL_SUPPLY, self._bridge, device, before, after)
 
+    def _stay(self, device: str) -> None:
+        """Note that an outage lasts until now, though nothing has been told: what is due has been done until then."""
+        supply, began = self._supplies.get(device), self._began.get(device)
+        if supply is not None and supply.on_battery and began is not None and self._is_known(device):
+            now = began[0] + self._hass.loop.time() - began[1]
+            self._supplies[device] = replace(supply, seen=max(supply.seen, now))
+
     def _bridge_time(self, device: str, since: float, *, on_battery: bool) -> float:
         """Tell the time by the bridge's clock, as far as its newest reading does; and since when an outage lasts."""
         newest = max((reading.at for reading in self._bridge.mirror.points(device).values()), default=since)
@@ -203,6 +219,8 @@ class Outages:
 
     def _data(self) -> _Stored:
         self._to_save = False
+        for device in tuple(self._began):
+            self._stay(device)
         return {"supplies": {device: asdict(supply) for device, supply in self._supplies.items()}}
 
 

@@ -111,7 +111,8 @@ def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> Non
     assert told.count("token create home-assistant --role engineer") == 5
     # Once for each type of subentry.
     assert told.count("token create home-assistant --role admin") == 2
-    assert len(told) == 7
+    assert told.count("agent invite {key}") == 1
+    assert len(told) == 8
 
 
 def test_action_is_described_and_has_an_icon() -> None:

@@ -5,7 +5,12 @@ from typing import Any
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import area_registry as ar, device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -19,6 +24,7 @@ from .bridge_peer import BRIDGE_ID, OUTLET_ID, UPS_ID, BridgePeer, Message, devi
 from .conftest import DOMAIN, entry_for, shows, state_of, until
 from .test_actions import act
 from .test_commands import commands
+from .test_triggers import settled
 
 WEB, FILES, PLAN, STAGE = "agent-web", "agent-files", "plan-room", "stage-storage"
 AGENT_COMMANDS = ["agent.message", "agent.execute", "agent.shutdown", "agent.wakeup", "agent.drill", "agent.start"]
@@ -307,3 +313,44 @@ async def test_lost_agent_is_shown_as_lost_and_its_values_are_not(
     await until(hass, shows(hass, "binary_sensor.web_server_agent_lost", "on"))
     await until(hass, shows(hass, "sensor.web_server_state", "lost"))
     assert state_of(hass, "binary_sensor.web_server_connection") == "off"
+
+
+# What a person should put right
+
+
+def issue(hass: HomeAssistant, site: MockConfigEntry, key: str, device_id: str) -> ir.IssueEntry | None:
+    return ir.async_get(hass).async_get_issue(DOMAIN, f"{key}_{site.entry_id}_{device_id}")
+
+
+@pytest.mark.parametrize(("key", "owner"), [("agent_unpaired", WEB), ("plan_too_long", PLAN)])
+@pytest.mark.parametrize("end", ["put right", "device gone", "entry gone"])
+async def test_what_would_go_wrong_in_an_outage_is_a_repair_until_it_is_put_right(
+    hass: HomeAssistant, bridge: BridgePeer, site: MockConfigEntry, key: str, owner: str, end: str
+) -> None:
+    assert issue(hass, site, key, owner) is None
+    await bridge.change(
+        conditions={owner: {key: state(True)}}, points={PLAN: {"plan.problem": reading("Storage begins too late.")}}
+    )
+    await settled(hass, bridge)
+    found = issue(hass, site, key, owner)
+    assert found is not None
+    assert found.translation_placeholders == {
+        "entry": "Server room",
+        "name": bridge.devices[owner]["name"],
+        "key": bridge.devices[owner]["key"],
+        "message": "Storage begins too late." if owner == PLAN else "",
+    }
+    # What is not known any more is no news.
+    await bridge.change(conditions={owner: {key: state(False, "stale")}})
+    await settled(hass, bridge)
+    assert issue(hass, site, key, owner) is not None
+    match end:
+        case "put right":
+            await bridge.change(conditions={owner: {key: state(False)}})
+        case "device gone":
+            await bridge.change(devices={STAGE: None, owner: None})
+        case _:
+            await hass.config_entries.async_remove(site.entry_id)
+    if end != "entry gone":
+        await settled(hass, bridge)
+    assert issue(hass, site, key, owner) is None

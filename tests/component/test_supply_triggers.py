@@ -279,6 +279,26 @@ async def test_time_that_passed_while_home_assistant_was_stopped_triggers_when_i
     assert len(done) == (not passed)
 
 
+async def test_what_was_done_before_home_assistant_stopped_is_not_done_again(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, ups: dict[str, str]
+) -> None:
+    soon = "{for: {milliseconds: 300}}"
+    done = await automate(hass, "ridethrough.on_battery_for", ups, soon)
+    await outage(bridge, True, NOW)
+    async with asyncio.timeout(5):
+        while not done:
+            await asyncio.sleep(0.05)
+    await unload(hass, bridge, loaded)
+    bridge.points[UPS_ID]["battery.charge"] = reading(70, at=NOW + 500)
+    await hass.services.async_call("automation", "turn_off", {"entity_id": "automation.one"}, blocking=True)
+    hass.set_state(CoreState.not_running)
+    await hass.config_entries.async_setup(loaded.entry_id)
+    await hass.services.async_call("automation", "turn_on", {"entity_id": "automation.one"}, blocking=True)
+    await hass.async_start()
+    await settled(hass, bridge)
+    assert len(done) == 1
+
+
 async def test_return_of_power_that_nobody_saw_is_measured_by_the_journal(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry, ups: dict[str, str]
 ) -> None:
