@@ -1,5 +1,6 @@
 """Conditions for automations. What is not known for certain now is not so."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Unpack, override
 
@@ -52,9 +53,9 @@ class TargetCondition(Condition):
         self.options: Mapping[str, Any] = config.options or {}
         self._target = config.target or {}
 
+    @abstractmethod
     def test(self, found: Found) -> bool:
         """Whether it is so for these devices, of which there is at least one."""
-        raise NotImplementedError
 
     @override
     def _async_check(self, **kwargs: Unpack[ConditionCheckParams]) -> bool:

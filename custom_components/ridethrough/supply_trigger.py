@@ -1,5 +1,6 @@
 """Triggers that follow from how UPSes are fed: a time on battery, a runtime that is reached."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, override
@@ -42,9 +43,9 @@ class SupplyTrigger(Trigger):
         self._selection = Selection(hass, self._target)
         self._run: TriggerActionRunner | None = None
 
+    @abstractmethod
     def look(self, bridge: Bridge, device: str, before: Supply | None, after: Supply) -> None:
         """Decide whether to fire for what is known of a UPS now, and was before (None: nothing)."""
-        raise NotImplementedError
 
     def attached(self) -> None:
         """Take note of how things are at the beginning."""

@@ -4,6 +4,7 @@ An event of the journal comes once and in order, also when it happened while Hom
 worked out from an entity that becomes unavailable and comes back.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, override
 
@@ -66,9 +67,9 @@ class JournalTrigger(Trigger):
         self.options: Mapping[str, Any] = config.options or {}
         self._selection = Selection(hass, config.target or {})
 
+    @abstractmethod
     def told(self, bridge: Bridge, device: Device, event: Event) -> Mapping[str, Any] | None:
         """Return what the automation is told besides what it is of every event; None to let the event pass."""
-        raise NotImplementedError
 
     def holds(self, bridge: Bridge, event: Event) -> bool:
         """Whether what happened while we were away is still so, as far as that is known."""
