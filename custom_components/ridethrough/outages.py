@@ -236,9 +236,9 @@ def _continued(outages: tuple[Outage, ...], *, on_battery: bool, since: float) -
         if last is not None and last.ended is None:
             return (*outages[:-1], replace(last, ended=max(since, last.since)))
         return outages
+    if last is not None and abs(since - last.since) <= TOLERANCE:
+        return (*outages[:-1], replace(last, ended=None))
     if last is not None and last.ended is None:
-        if abs(since - last.since) <= TOLERANCE:
-            return outages
         # Power was back meanwhile; the journal tells for how long.
         return (*outages[:-1], replace(last, ended=last.since), Outage(since))[-KEPT:]
     return (*outages, Outage(since))[-KEPT:]
@@ -247,13 +247,14 @@ def _continued(outages: tuple[Outage, ...], *, on_battery: bool, since: float) -
 def _retold(outages: tuple[Outage, ...], event: Event) -> tuple[Outage, ...]:
     """Return the outages with one that began, or ended, unseen."""
     if event.edge == Edge.RAISED:
-        if not outages or event.at >= outages[-1].since or any(abs(o.since - event.at) <= TOLERANCE for o in outages):
+        if any(abs(outage.since - event.at) <= TOLERANCE for outage in outages):
             return outages
         return tuple(sorted((*outages, Outage(event.at, event.at)), key=lambda outage: outage.since))[-KEPT:]
     for place in reversed(range(len(outages))):
         outage = outages[place]
         if outage.since <= event.at:
-            if outage.ended != outage.since:
-                return outages
-            return (*outages[:place], replace(outage, ended=event.at), *outages[place + 1 :])
+            # A return of power before the one that was seen ends it earlier.
+            if outage.ended in (None, outage.since) or event.at < outage.ended:
+                return (*outages[:place], replace(outage, ended=event.at), *outages[place + 1 :])
+            return outages
     return outages

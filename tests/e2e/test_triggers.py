@@ -98,5 +98,6 @@ async def test_triggers_and_conditions_follow_an_outage(stack: Stack) -> None:
             await home_assistant.wait_for(ON_BATTERY, lambda seen: seen.state == "unavailable", 10)
             await stack.start_bridge()
             await home_assistant.wait_for(ON_BATTERY, lambda seen: seen.state == "on", 30)
+            await asyncio.sleep(3)  # the time on battery, were it to begin anew
             await simulator.set(mains=True)
             await until(fired, "lost", "runtime", "for", "restored")
