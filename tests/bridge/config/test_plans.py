@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 import textwrap
+from typing import cast
 
 import pytest
 import voluptuous as vol
@@ -10,6 +11,7 @@ import voluptuous as vol
 from ridethrough.config import ApiConfig, BridgeConfig, ConfigError, Limits, ThresholdConfig, UpsConfig, load
 from ridethrough.config.actions import LogAction
 from ridethrough.config.agents import AgentConfig, AgentsConfig
+from ridethrough.config.document import Tree
 from ridethrough.config.plan_graph import before, behind, cycle, in_order
 from ridethrough.config.plan_schema import check_plans, plans
 from ridethrough.config.plans import MemberConfig, PlanConfig, RestartConfig, StageConfig, Trigger
@@ -29,7 +31,7 @@ def stages(*stages: dict[str, object], **more: object) -> dict[str, object]:
 
 def read(plan: dict[str, object]) -> PlanConfig:
     """Check a plan."""
-    (found,) = plans(lambda value: LogAction(text=str(value)))([plan])
+    (found,) = plans(lambda value: LogAction(text=str(value)))([cast(Tree, plan)])
     return found
 
 
