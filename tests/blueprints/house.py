@@ -13,7 +13,8 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory, real_monotonic
 from homeassistant import loader
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import CoreState, HomeAssistant, ServiceCall
+from homeassistant.const import MATCH_ALL
+from homeassistant.core import CoreState, Event, HomeAssistant, ServiceCall, callback
 from homeassistant.helpers import frame, restore_state, translation
 from homeassistant.helpers.json import json_bytes
 from homeassistant.setup import async_setup_component
@@ -76,6 +77,8 @@ class House:
     on_battery_since: dict[str, float] = field(default_factory=dict)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _remembered: bytes | None = None
+    _happened: int = 0
+    """Counts what happens in Home Assistant."""
 
     # Home Assistant
 
@@ -90,6 +93,7 @@ class House:
         if self._remembered is not None:
             states = [restore_state.StoredState.from_dict(each) for each in json.loads(self._remembered)]
             restore_state.async_get(self.hass).last_states = {each.state.entity_id: each for each in states}
+        self.hass.bus.async_listen(MATCH_ALL, self._note)
         self.hass.services.async_register("test", "done", self._do)
         self.hass.services.async_register("notify", "send_message", self._tell)
         for domain, config in HELPERS.items():
@@ -154,10 +158,17 @@ class House:
             await asyncio.sleep(0)
         await self._turns()
 
-    async def _turns(self, count: int = 60) -> None:
+    async def _turns(self, count: int = 40) -> None:
         # A run that waits must not be waited for: only as long as something new happens.
-        for _ in range(count):
+        quiet = 0
+        while quiet < count:
+            before = self._happened
             await asyncio.sleep(0)
+            quiet = quiet + 1 if self._happened == before else 0
+
+    @callback
+    def _note(self, _: Event) -> None:
+        self._happened += 1
 
     def _in_step(self) -> bool:
         if self.entry.state is not ConfigEntryState.LOADED or not self.entry.runtime_data.online:
@@ -222,7 +233,7 @@ class House:
         await self._retell(device_id, "good")
 
     async def _retell(self, device_id: str, quality: str) -> None:
-        points = {key: value | {"quality": quality} for key, value in self.bridge.points[device_id].items()}
+        points = {key: value | {"quality": quality} for key, value in self.bridge.points.get(device_id, {}).items()}
         conditions = {key: value | {"quality": quality} for key, value in self.bridge.conditions[device_id].items()}
         await self.bridge.change(points={device_id: points}, conditions={device_id: conditions})
         await self.settle()
@@ -242,12 +253,14 @@ class House:
         )
         await self.settle()
 
+    @callback
     def _do(self, call: ServiceCall) -> None:
         what = str(call.data["what"])
         if what in self.fails:
             raise RuntimeError(f"{what} cannot be done")
         self.done.append(what)
 
+    @callback
     def _tell(self, call: ServiceCall) -> None:
         self.told.append(f"{call.data.get('title', '')}: {call.data['message']}")
 

@@ -7,7 +7,7 @@ from .plays import REQUIRED, Scenario
 from .scenarios import SCENARIOS
 from .test_files import NAMES
 
-EXPECTED = ("cannot be done", "Connection to the bridge", "We found a custom integration")
+EXPECTED = ("cannot be done", "no_such_action", "Connection to the bridge", "We found a custom integration")
 """What Home Assistant may complain of."""
 
 
