@@ -24,6 +24,8 @@ async def house(
     """Furnish a house; the test says what automations it has, and opens it."""
     # Hours pass in seconds: to write each second down would take longer than to live it.
     logging.getLogger("homeassistant").setLevel(logging.WARNING)
+    # It cannot work out the time zone of a time that stands still.
+    logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
     asyncio.get_running_loop().set_debug(False)
     freezer.move_to(BEGIN)
     bridge = BridgePeer()

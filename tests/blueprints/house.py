@@ -119,7 +119,7 @@ class House:
         await self._stack.aclose()
         # Its process would be gone, and what it had still planned with it.
         for handle in get_scheduled_timer_handles(asyncio.get_running_loop()):
-            if type(handle._callback).__module__.startswith("homeassistant."):
+            if type(getattr(handle, "_callback", None)).__module__.startswith("homeassistant."):
                 handle.cancel()
         cancel_heartbeats()
         await self._turns()

@@ -1,8 +1,8 @@
 """The table of scenarios: a new blueprint is a file, and rows here."""
 
-from tests.component.bridge_peer import OUTLET_ID, UPS_ID
+from tests.component.bridge_peer import OUTLET_ID
 
-from .house import BATTERY_ID, DONE, PLAN_ID, UPS_B_ID, did
+from .house import BATTERY_ID, PLAN_ID, UPS_B_ID, did
 from .plays import (
     BOTH_FAIL,
     FLAP,
@@ -10,6 +10,7 @@ from .plays import (
     OUTAGE,
     RESTART,
     STALE,
+    Act,
     Scenario,
     after,
     begins,
@@ -116,7 +117,13 @@ REPEATED = (
              (power_fails(), after(60), line_is_lost(), after(900), line_is_back(), after(20)), done=("job", "job")),
 )  # fmt: skip
 
-FOR = {"on_battery": ON_BATTERY, "seconds": 480, "ignore_returns": 120, "memory": "input_text.outage", "job": did("job")}
+FOR = {
+    "on_battery": ON_BATTERY,
+    "seconds": 480,
+    "ignore_returns": 120,
+    "memory": "input_text.outage",
+    "job": did("job"),
+}
 _FOR = "automation/job_on_battery_for"
 ON_BATTERY_FOR = (
     Scenario(_FOR, OUTAGE, "once", FOR, (power_fails(), after(470), after(10), after(900)), done=("job",),
@@ -378,7 +385,7 @@ MARKERS = (
 
 SHED = {
     "overload": f"binary_sensor.{UPS}_overload", "load": f"sensor.{UPS}_load",
-    "outlets": ["switch.XX", "input_boolean.desk", "input_boolean.lab"],
+    "outlets": ["switch.rack_ups_outlet_1", "input_boolean.desk", "input_boolean.lab"],
     "shed": did("{{ outlet }} at {{ load | round }}"),
 }  # fmt: skip
 LOADS = machines("desk", "lab")
@@ -386,18 +393,18 @@ _SHED = "automation/overload_shedding"
 SHEDDING = (
     Scenario(_SHED, OUTAGE, "one-after-the-other-until-it-is-enough", SHED,
              (LOADS, reads(ups__load=110), begins("overload"), after(5, 5), after(10, 5), reads(ups__load=90), ends("overload"), after(120)),
-             done=("switch.outlet_1 at 110", "input_boolean.desk at 110"), ordered=("Outlet 1: outlet.off",),
+             done=("switch.rack_ups_outlet_1 at 110", "input_boolean.desk at 110"), ordered=("Outlet 1: outlet.off",),
              shows={"input_boolean.desk": "off", "input_boolean.lab": "on"}),
     Scenario(_SHED, OUTAGE, "by-the-load-alone", SHED, (LOADS, reads(ups__load=96), after(5, 5), reads(ups__load=50), after(60)),
-             done=("switch.outlet_1 at 96",), ordered=("Outlet 1: outlet.off",)),
+             done=("switch.rack_ups_outlet_1 at 96",), ordered=("Outlet 1: outlet.off",)),
     Scenario(_SHED, FLAP, "short-is-none", SHED, (LOADS, together(*[begins("overload"), after(3, 1), ends("overload"), after(3, 1)] * 4)),
              shows={"input_boolean.desk": "on"}),
     Scenario(_SHED, RESTART, "goes-on", SHED,
              (LOADS, restart_meanwhile(reads(ups__load=110), begins("overload")), after(5, 5), reads(ups__load=50),
-              ends("overload"), after(60)), done=("switch.outlet_1 at 110",), ordered=("Outlet 1: outlet.off",)),
+              ends("overload"), after(60)), done=("switch.rack_ups_outlet_1 at 110",), ordered=("Outlet 1: outlet.off",)),
     Scenario(_SHED, STALE, "no-further-when-nothing-is-known", SHED,
              (LOADS, reads(ups__load=110), begins("overload"), after(5, 5), line_is_lost(), after(120)),
-             done=("switch.outlet_1 at 110",), ordered=("Outlet 1: outlet.off",), shows={"input_boolean.desk": "on"}),
+             done=("switch.rack_ups_outlet_1 at 110",), ordered=("Outlet 1: outlet.off",), shows={"input_boolean.desk": "on"}),
     Scenario(_SHED, LIMITS, "an-outlet-that-is-off-is-passed-over", SHED,
              (LOADS, reads(ups__load=50), reads(OUTLET_ID), ends("outlet_on", OUTLET_ID), begins("overload"), after(5, 5),
               ends("overload"), after(60)), done=("input_boolean.desk at 50",)),
@@ -445,28 +452,28 @@ TEST = {
 TESTS = together(reads(ups__test__state="in_progress"), begins("test_in_progress"), after(60))
 
 
-def test_ends(result: str):  # type: ignore[no-untyped-def]
+def tested(result: str) -> Act:
     return together(reads(ups__test__state=result), ends("test_in_progress"), after(10))
 
 
 ASKED = ("Rack UPS: test.battery.start.quick",)
 _TEST = "automation/battery_test"
 BATTERY_TESTS = (
-    Scenario(_TEST, OUTAGE, "on-its-day-and-told", TEST, (UNTIL_TEST, after(4 * 3600, 3600), TESTS, test_ends("passed"), after(DAYS, 14400)),
+    Scenario(_TEST, OUTAGE, "on-its-day-and-told", TEST, (UNTIL_TEST, after(4 * 3600, 3600), TESTS, tested("passed"), after(DAYS, 14400)),
              done=("passed",), ordered=ASKED),
-    Scenario(_TEST, OUTAGE, "failed", TEST, (TESTS, test_ends("failed")), done=("failed", "call somebody")),
+    Scenario(_TEST, OUTAGE, "failed", TEST, (TESTS, tested("failed")), done=("failed", "call somebody")),
     Scenario(_TEST, OUTAGE, "not-on-battery", TEST, (UNTIL_TEST, power_fails(), after(4 * 3600, 3600)), done=("skipped",)),
     Scenario(_TEST, OUTAGE, "not-with-a-battery-that-is-low", TEST, (UNTIL_TEST, reads(battery__charge=60), after(4 * 3600, 3600)),
              done=("skipped",)),
     Scenario(_TEST, OUTAGE, "did-not-begin", TEST, (UNTIL_TEST, after(4 * 3600, 3600), after(120)), done=("not_started",), ordered=ASKED),
-    Scenario(_TEST, FLAP, "power-flaps-before-it", TEST, (UNTIL_TEST, flaps(3, 10, 10), after(4 * 3600, 3600), TESTS, test_ends("aborted")),
+    Scenario(_TEST, FLAP, "power-flaps-before-it", TEST, (UNTIL_TEST, flaps(3, 10, 10), after(4 * 3600, 3600), TESTS, tested("aborted")),
              done=("aborted",), ordered=ASKED),
     Scenario(_TEST, RESTART, "ended-while-away", TEST,
              (TESTS, restart_meanwhile(reads(ups__test__state="passed"), ends("test_in_progress")), after(60), restart(),
               after(60)), done=("passed",)),
     Scenario(_TEST, RESTART, "missed-and-left-out", TEST, (UNTIL_TEST, restart(4.5 * 3600), after(3600, 300))),
     Scenario(_TEST, RESTART, "missed-and-done-late", TEST | {"late": 2},
-             (UNTIL_TEST, restart(4.5 * 3600 + 30), after(270, 30), TESTS, test_ends("passed"), after(3600, 300)), done=("passed",), ordered=ASKED),
+             (UNTIL_TEST, restart(4.5 * 3600 + 30), after(270, 30), TESTS, tested("passed"), after(3600, 300)), done=("passed",), ordered=ASKED),
     Scenario(_TEST, STALE, "nothing-is-known", TEST, (UNTIL_TEST, line_is_lost(), after(4 * 3600, 3600)), done=("skipped",)),
 )  # fmt: skip
 
@@ -476,7 +483,9 @@ DRILL = {
     "tell": did("{{ outcome }}"), "announce": did("announced"),
 }  # fmt: skip
 DRILLS = together(reads(PLAN_ID, plan__state="drill"), begins("plan_drilling", PLAN_ID), after(60))
-DRILLED = together(reads(PLAN_ID, plan__state="idle", plan__drill__result="passed"), ends("plan_drilling", PLAN_ID), after(10))
+DRILLED = together(
+    reads(PLAN_ID, plan__state="idle", plan__drill__result="passed"), ends("plan_drilling", PLAN_ID), after(10)
+)
 DRILL_ASKED = ("Night plan: plan.drill",)
 _DRILL = "automation/monthly_drill"
 MONTHLY = (

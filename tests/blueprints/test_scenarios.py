@@ -27,7 +27,8 @@ async def test_blueprint(house: House, scenario: Scenario, caplog: pytest.LogCap
     complaints = [
         each.getMessage()
         for each in caplog.records
-        if each.levelname in {"WARNING", "ERROR"} and each.name.startswith(("homeassistant.components", "homeassistant.help"))
+        if each.levelname in {"WARNING", "ERROR"}
+        and each.name.startswith(("homeassistant.components", "homeassistant.help"))
     ]
     assert [each for each in complaints if not any(known in each for known in EXPECTED)] == []
 
