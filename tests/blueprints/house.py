@@ -15,6 +15,7 @@ from homeassistant import loader
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import MATCH_ALL
 from homeassistant.core import CoreState, Event, HomeAssistant, ServiceCall, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import frame, restore_state, translation
 from homeassistant.helpers.json import json_bytes
 from homeassistant.setup import async_setup_component
@@ -72,6 +73,8 @@ class House:
     """Commands that reached the bridge."""
     fails: set[str] = field(default_factory=set)
     """What `test.done` cannot do."""
+    tried: list[str] = field(default_factory=list)
+    """What it could not do, when it was asked."""
     automations: list[dict[str, Any]] = field(default_factory=list)
     scripts: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_battery_since: dict[str, float] = field(default_factory=dict)
@@ -82,8 +85,8 @@ class House:
 
     # Home Assistant
 
-    async def open(self) -> None:
-        """Start Home Assistant with the automations and scripts, and what it remembers."""
+    async def open(self, *, integration: bool = True) -> None:
+        """Start Home Assistant with the automations and scripts, what it remembers, and the integration."""
         self.hass = await self._stack.enter_async_context(
             async_test_home_assistant(config_dir=str(self.folder), initial_state=CoreState.not_running)
         )
@@ -96,15 +99,16 @@ class House:
         self.hass.bus.async_listen(MATCH_ALL, self._note)
         self.hass.services.async_register("test", "done", self._do)
         self.hass.services.async_register("notify", "send_message", self._tell)
+        self._write_configuration()
         for domain, config in HELPERS.items():
             assert await async_setup_component(self.hass, domain, {domain: config})
         assert await async_setup_component(self.hass, "homeassistant", {})
         assert await async_setup_component(self.hass, "script", {"script": self.scripts})
         assert await async_setup_component(self.hass, "automation", {"automation": self.automations})
-        entry = entry_for(self.bridge)
-        entry.add_to_hass(self.hass)
-        assert await self.hass.config_entries.async_setup(entry.entry_id)
-        self.entry = entry
+        self.entry = entry_for(self.bridge)
+        self.entry.add_to_hass(self.hass)
+        if integration:
+            assert await self.hass.config_entries.async_setup(self.entry.entry_id)
         await self._turns()
         await self.hass.async_start()
         await self.settle()
@@ -137,6 +141,17 @@ class House:
         """Restart Home Assistant."""
         async with self.restarted(away):
             pass
+
+    async def reload(self) -> None:
+        """Have the automations read anew, as after a change of any of them."""
+        self._write_configuration()
+        await self.hass.services.async_call("automation", "reload", blocking=True)
+        await self.settle()
+
+    def _write_configuration(self) -> None:
+        # What is JSON is YAML too.
+        configuration = json.dumps({"automation": self.automations, "script": self.scripts})
+        (self.folder / "configuration.yaml").write_text(configuration, encoding="utf-8")
 
     # Time
 
@@ -257,7 +272,8 @@ class House:
     def _do(self, call: ServiceCall) -> None:
         what = str(call.data["what"])
         if what in self.fails:
-            raise RuntimeError(f"{what} cannot be done")
+            self.tried.append(what)
+            raise HomeAssistantError(f"{what} cannot be done")
         self.done.append(what)
 
     @callback

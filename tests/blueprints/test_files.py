@@ -43,6 +43,13 @@ def test_home_assistant_takes_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_it_is_the_same_after_an_import(name: str) -> None:
+    blueprint = load(name)
+    again = yaml_util.parse_yaml(blueprint.yaml())
+    assert again == blueprint.data
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_input_is_used_named_described_and_has_a_selector(name: str) -> None:
     blueprint = load(name)
     text = path_of(name).read_text(encoding="utf-8")
