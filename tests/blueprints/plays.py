@@ -75,6 +75,25 @@ def line_is_back(device_id: str = UPS_ID) -> Act:
     return lambda house: house.find(device_id)
 
 
+def connection_breaks() -> Act:
+    """Break the connection to the bridge; Home Assistant connects again by itself."""
+
+    async def play(house: House) -> None:
+        connections = house.entry.runtime_data.client.counters["connections"]
+        await house.bridge.close(1001)
+        await house.settle()
+        for _ in range(20):
+            await house.after(5, 5)
+            if (
+                house.entry.runtime_data.online
+                and house.entry.runtime_data.client.counters["connections"] > connections
+            ):
+                return
+        raise AssertionError("Home Assistant did not connect again")
+
+    return play
+
+
 def restart(away: float = 60) -> Act:
     """Restart Home Assistant."""
     return lambda house: house.restart(away)
