@@ -1,7 +1,7 @@
 """Packets that nobody should send, and a watch over the loop while they come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 import gc
 from random import Random
@@ -57,10 +57,6 @@ class Stalls:
         """The longest one in seconds."""
         return max(self.spans, default=0.0)
 
-    def beyond(self, limit: float = STALL) -> int:
-        """How often it was longer than this."""
-        return sum(span > limit for span in self.spans)
-
 
 @asynccontextmanager
 async def watching_work(every: float = 0.002) -> AsyncIterator[list[float]]:
@@ -99,15 +95,16 @@ async def watching_stalls(every: float = 0.002) -> AsyncIterator[Stalls]:
         yield Stalls(spans)
 
 
-async def longest(attack: Callable[[], Awaitable[list[float]]]) -> float:
-    """Give the longest stall that an attack brings about, an attack being the same packets each time.
+class Stalled(AssertionError):
+    """The loop was deaf for too long."""
 
-    A virtual machine charges a thread with time in which it had no processor: a program that does nothing but read its
-    clocks has seen 10 ms at once. What the packets bring about they bring about again, so a stall counts when it comes
-    in a second run too.
-    """
-    worst = max(await attack())
-    return worst if worst <= STALL else min(worst, max(await attack()))
+
+def never_stalled(spans: Sequence[float]) -> None:
+    """Raise Stalled when the loop was deaf for longer than it may be."""
+    if max(spans) > STALL:
+        raise Stalled(
+            f"The loop worked for {[f'{1000 * span:.1f} ms' for span in sorted(spans)[-5:]]} without a pause."
+        )
 
 
 class Memory:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.bridge.feeds.fuzz import PACKETS, Memory, mutations, watching_stalls
+from tests.bridge.feeds.fuzz import PACKETS, Memory, mutations, never_stalled, watching_stalls
 from tests.bridge.feeds.rig import World
 
 from .rig import Served, a_server
@@ -76,7 +76,7 @@ async def test_a_hundred_thousand_broken_requests(world: World, monkeypatch: pyt
                 await asyncio.sleep(0.001)
             await throwing
         assert answered > 500
-        assert work.beyond() == 0, sorted(work.spans)[-5:]
+        never_stalled(work.spans)
         assert served.traffic.clients == 1
         assert served.traffic.requests > PACKETS / 2
     # Nobody had the password.

@@ -12,7 +12,7 @@ from ridethrough.config.feeds import NutConfig
 from ridethrough.config.tls import TlsConfig
 from ridethrough.feeds import FeedError, Traffic
 from ridethrough.feeds.nut import make
-from tests.bridge.feeds.fuzz import STALL, watching_stalls
+from tests.bridge.feeds.fuzz import never_stalled, watching_stalls
 from tests.bridge.feeds.rig import World, free_port
 
 from .certificates import Certificates, certify
@@ -220,7 +220,7 @@ async def test_who_opens_connections_without_end_does_not_keep_others_out(world:
                     async with served.client() as newcomer:
                         assert await newcomer.ask("NETVER") == "1.3"
         assert served.traffic.clients <= 16
-        assert stalls.worst < STALL
+        never_stalled(stalls.spans)
         for _, writer in opened:
             writer.transport.abort()
 
@@ -261,7 +261,7 @@ async def test_a_flood_of_requests_leaves_the_others_their_turn(served: Served) 
                 assert await good.ask("GET VAR ups-1 ups.status") == 'VAR ups-1 ups.status "OL"'
                 answered += 1
         assert answered > 20
-        assert stalls.worst < STALL
+        never_stalled(stalls.spans)
 
 
 async def test_guessing_passwords_waits(world: World) -> None:
