@@ -179,7 +179,9 @@ class Keeper:
         self._load_aside(aside)
         self._seen = self._noted = last if seen is None else seen
         self._executor.restore(failing)
-        self._executor.resume((step for step in unfinished if not step.occasion.planned), away=self._away)
+        for some in itertools.batched([step for step in unfinished if not step.occasion.planned], CHUNK):
+            self._executor.resume(some, away=self._away)
+            await asyncio.sleep(0)
         self._behind = True
         with ExitStack() as listening:
             listening.callback(self._recorder.subscribe(self._hear))
