@@ -13,6 +13,7 @@ from ridethrough.config.actions import Action
 from ridethrough.events import JournalError, Orders, Recorder
 from ridethrough.events.attachments import Attachments
 from ridethrough.events.engine import Executor, Keeper, Ledger, Report, Timeline
+from ridethrough.events.engine.timeline import Mark, boot
 from ridethrough.events.plans.keeper import TIME, Plans
 from ridethrough.events.scheduler import Scheduler
 from ridethrough.events.steps import ActionError, Occasion, StepState
@@ -185,7 +186,8 @@ class Automation:
         """Recall the plans, and keep them from now on. Raises JournalError."""
         context, steps = self._context, self._context.store.steps
         unfinished = await steps.unfinished()
-        timeline = Timeline(context.clock, _number((await steps.recall(TIME)).get(TIME)))
+        mark = Mark.of((await steps.recall(TIME)).get(TIME))
+        timeline = Timeline.resumed(context.clock, mark, await asyncio.to_thread(boot))
         plans = Plans(
             context.site,
             context.commands,
@@ -215,14 +217,6 @@ class Automation:
             context.bridge.id,
         )
         self._scheduling.start("The schedule", scheduler.run)
-
-
-def _number(text: str | None) -> float | None:
-    """Read an engine time; one that cannot be read was none."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 __all__ = ["Automation", "AutomationContext"]

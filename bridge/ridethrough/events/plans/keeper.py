@@ -13,6 +13,7 @@ from ridethrough.clock import Clock
 from ridethrough.config.actions import AgentAction, CommandAction
 from ridethrough.config.agents import AgentConfig
 from ridethrough.config.plans import PlanConfig
+from ridethrough.events.engine.timeline import Mark, boot
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
 from ridethrough.events.steps import Occasion, Step, Steps, StepState
 from ridethrough.site import Arguments, Change, CommandError, CommandResult, Commands, Device, Site
@@ -292,7 +293,7 @@ class Plans:
         conduct.show(self._now(), self._stamp)
 
     async def _commit(self, conduct: Conduct, steps: Sequence[Step], text: str) -> Sequence[Step]:
-        memory = {f"{PREFIX}{conduct.plan.key}": text, TIME: f"{self._now():.3f}"}
+        memory = {f"{PREFIX}{conduct.plan.key}": text, TIME: Mark(self._now(), self._clock.monotonic(), boot()).text()}
         fresh = await self._ledger.commit(steps, memory)
         conduct.written = text
         return fresh
