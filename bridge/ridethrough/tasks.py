@@ -1,16 +1,41 @@
 """Supervised tasks: each has an owner, a failing one is restarted with capped, jittered back-off."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import wraps
 import logging
 import random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from .clock import Clock
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def unbroken[**P, R](work: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Have a method bring to its end what it has begun, also when its caller is cancelled; it is cancelled then.
+
+    For what takes milliseconds and is worse half done than late. What it does must end by itself.
+    """
+
+    @wraps(work)
+    async def carried_out(*args: P.args, **kwargs: P.kwargs) -> R:
+        task = asyncio.create_task(work(*args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            if not task.cancelled():
+                task.exception()  # nobody is left to hear of it
+            raise cancelled
+        return task.result()
+
+    return carried_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the bridge does of itself: jobs because of events and at times, plans, and the computers that they shut down."""
 
+import asyncio
 from dataclasses import dataclass
 import logging
 from pathlib import Path
@@ -9,9 +10,10 @@ from ridethrough.agents import AgentContext, Roster
 from ridethrough.clock import Clock
 from ridethrough.config import BridgeConfig
 from ridethrough.config.actions import Action
-from ridethrough.events import Orders, Recorder
+from ridethrough.events import JournalError, Orders, Recorder
 from ridethrough.events.attachments import Attachments
 from ridethrough.events.engine import Executor, Keeper, Ledger, Report, Timeline
+from ridethrough.events.engine.timeline import Mark, boot
 from ridethrough.events.plans.keeper import TIME, Plans
 from ridethrough.events.scheduler import Scheduler
 from ridethrough.events.steps import ActionError, Occasion, StepState
@@ -19,13 +21,15 @@ from ridethrough.events.texts import Texts
 from ridethrough.events.zone import zone_of
 from ridethrough.jobs import JobContext, JobDesk, Jobs
 from ridethrough.site import Commands, Device, Site
-from ridethrough.store import Store
+from ridethrough.store import Store, StoreError
 from ridethrough.tasks import Supervisor
 
 _LOGGER = logging.getLogger(__name__)
 
 DRILLS = "drills"
 """Folder of the reports of drills, in that of the data."""
+RETRY = 5.0
+"""Seconds until agents and plans are tried again when the store cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,55 +69,50 @@ class Automation:
         )
         self._plans: Plans | None = None
         self._jobs, self._desk = self._means(config)
+        self._done: BridgeConfig | None = None
+        """The configuration that is in force everywhere; None while there is none."""
+        self._turn = asyncio.Lock()
+        """One change of the configuration after the other."""
+        self._settling: asyncio.Task[None] | None = None
+        self._unsettled = asyncio.Event()
+        """Set while agents or plans are not yet as the configuration wants them, as the store cannot be read."""
 
     async def start(self) -> None:
-        """Take up what was under way when the bridge ended, and begin. Raises JournalError and StoreError."""
-        store, clock = self._context.store, self._context.clock
-        unfinished = await store.steps.unfinished()
-        timeline = Timeline(clock, _number((await store.steps.recall(TIME)).get(TIME)))
-        self._plans = Plans(
-            self._context.site,
-            self._context.commands,
-            self._context.recorder,
-            self._ledger,
-            store.steps,
-            self._executor,
-            clock,
-            timeline.now,
-            store.identities.mint,
-            self._context.bridge,
-            self._context.data / DRILLS,
-        )
-        await self._roster.configure(self._config.agents)
-        await self._plans.start(unfinished)
-        await self._configure_plans(self._config)
+        """Take up what was under way when the bridge ended, and begin.
+
+        What cannot be read for it is read as soon as it can be; everything else goes on meanwhile.
+        """
         self._supervisor.start("The ledger of steps", self._ledger.run)
-        self._supervisor.start("The engine of jobs", self._keeper.run)
-        self._supervisor.start("The plans", self._plans.run)
-        self._schedule(self._config)
-        self._desk.open()
+        async with self._turn:
+            await self._settle()
+            self._supervisor.start("The engine of jobs", self._keeper.run)
+            self._schedule(self._config)
+            self._desk.open()
+        self._settling = self._supervisor.start("The start of agents and plans", self._keep_settling)
 
     async def configure(self, config: BridgeConfig) -> list[str]:
         """Do what this configuration wants from now on; returns the sections that are new, other or gone."""
-        old, self._config = self._config, config
-        changed = [name for name in ("agents", "jobs", "plans") if getattr(old, name) != getattr(config, name)]
-        if not changed:
-            return []
-        self._desk.close()
-        self._jobs, self._desk = self._means(config)
-        self._desk.open()
-        if "agents" in changed:
-            await self._roster.configure(config.agents)
-        if "jobs" in changed:
-            self._keeper.configure(config.jobs)
-            await self._scheduling.stop()
-            self._schedule(config)
-        await self._configure_plans(config)
-        return changed
+        async with self._turn:
+            old, self._config = self._config, config
+            known = old if self._done is None else self._done
+            changed = [name for name in ("agents", "jobs", "plans") if getattr(known, name) != getattr(config, name)]
+            if not changed:
+                return []
+            self._desk.close()
+            self._jobs, self._desk = self._means(config)
+            self._desk.open()
+            if "jobs" in changed:
+                self._keeper.configure(config.jobs)
+                await self._scheduling.stop()
+                self._schedule(config)
+            await self._settle()
+            return changed
 
     async def stop(self, patience: float) -> None:
         """Wait so many seconds for what is being done, then end; the rest is done at the next start."""
         self._desk.close()
+        if self._settling is not None:
+            self._settling.cancel()
         await self._scheduling.stop()
         if self._plans is not None:
             self._plans.stop()
@@ -156,9 +155,55 @@ class Automation:
             raise ActionError(step.message)
         return step.message
 
-    async def _configure_plans(self, config: BridgeConfig) -> None:
-        assert self._plans is not None
-        await self._plans.configure(config.plans, config.agents.computers, config.jobs.outage_window)
+    # Agents and plans, which need the store before they can begin
+
+    async def _settle(self) -> None:
+        """Let agents and plans be as the configuration wants them; later, if the store cannot be read now."""
+        config = self._config
+        try:
+            await self._roster.configure(config.agents)
+            if self._plans is None:
+                self._plans = await self._begin_plans()
+            await self._plans.configure(config.plans, config.agents.computers, config.jobs.outage_window)
+        except (JournalError, StoreError) as error:
+            if not self._unsettled.is_set():
+                _LOGGER.error("Agents and plans cannot begin, which is tried until it works: %s", error)
+            self._unsettled.set()
+        else:
+            if self._unsettled.is_set():
+                _LOGGER.info("Agents and plans have begun")
+            self._unsettled.clear()
+            self._done = config
+
+    async def _keep_settling(self) -> None:
+        while True:
+            await self._unsettled.wait()
+            await self._context.clock.sleep(RETRY)
+            async with self._turn:
+                await self._settle()
+
+    async def _begin_plans(self) -> Plans:
+        """Recall the plans, and keep them from now on. Raises JournalError."""
+        context, steps = self._context, self._context.store.steps
+        unfinished = await steps.unfinished()
+        mark = Mark.of((await steps.recall(TIME)).get(TIME))
+        timeline = Timeline.resumed(context.clock, mark, await asyncio.to_thread(boot))
+        plans = Plans(
+            context.site,
+            context.commands,
+            context.recorder,
+            self._ledger,
+            steps,
+            self._executor,
+            context.clock,
+            timeline.now,
+            context.store.identities.mint,
+            context.bridge,
+            context.data / DRILLS,
+        )
+        await plans.start(unfinished)
+        self._supervisor.start("The plans", plans.run)
+        return plans
 
     def _schedule(self, config: BridgeConfig) -> None:
         context = self._context
@@ -172,14 +217,6 @@ class Automation:
             context.bridge.id,
         )
         self._scheduling.start("The schedule", scheduler.run)
-
-
-def _number(text: str | None) -> float | None:
-    """Read an engine time; one that cannot be read was none."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 __all__ = ["Automation", "AutomationContext"]

@@ -114,8 +114,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
             unit.start()
         await feeds.configure(config.feeds)
         stack.push_async_callback(feeds.stop)
-        await automation.start()
         stack.push_async_callback(automation.stop, FAREWELL)
+        await automation.start()
         if config.api.enabled:
             api = await stack.enter_async_context(Supervisor(clock))
 

@@ -10,6 +10,7 @@ from ridethrough.catalogue import Severity
 from ridethrough.clock import Clock
 from ridethrough.config.jobs import ScheduleConfig
 from ridethrough.site import DeviceId, Value
+from ridethrough.tasks import unbroken
 
 from .event import EdgeKind, Event, EventKind, JournalError
 from .pending import Recording
@@ -121,14 +122,19 @@ class Scheduler:
                 occasion = Occasion(f"{PREFIX}{key}")
                 steps.append(Step(step_key(schedule, run), schedule.action, occasion, run.at))
         if changed:
-            fresh = await self._steps.commit(steps, _dumped(changed))
-            self._memories |= changed
-            if fresh:
-                self._take(fresh)
+            await self._hand_on(steps, changed)
         self._looked, self._next = now, None
         if await self._tell():
             soon = (next_run(schedule, self._zone, now) for schedule in self._schedule.values())
             self._next = min((run.at for run in soon if run is not None), default=_NEVER)
+
+    @unbroken
+    async def _hand_on(self, steps: Sequence[Step], changed: Mapping[str, Memory]) -> None:
+        """Note runs and have them done: what is noted when another schedule takes over would be done by nobody."""
+        fresh = await self._steps.commit(steps, _dumped(changed))
+        self._memories |= changed
+        if fresh:
+            self._take(fresh)
 
     async def _tell(self) -> bool:
         """Tell in the event log of what was missed; whether it knows now.

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
 from ridethrough.site import DeviceId
+from ridethrough.tasks import unbroken
 
-from .database import Database, instant, stamp, unbroken
+from .database import Database, instant, stamp
 from .tables import CHARGES
 
 

@@ -1,10 +1,9 @@
 """One SQLite file: opening it safely, its transactions, and errors that say what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 import logging
 import os
 from pathlib import Path
@@ -47,31 +46,6 @@ def instant(microseconds: int) -> datetime:
 
 class StoreFull(StoreError):
     """The disk is full, or failing."""
-
-
-def unbroken[**P, R](work: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Have a method bring to its end what it has begun, also when its caller is cancelled; it is cancelled then.
-
-    SQLAlchemy gives up a connection whose statement is cancelled, and closes it in a task and a thread that nobody
-    waits for. What the store does takes milliseconds, and `PATIENCE` bounds it.
-    """
-
-    @wraps(work)
-    async def carried_out(*args: P.args, **kwargs: P.kwargs) -> R:
-        task = asyncio.create_task(work(*args, **kwargs))
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            if not task.cancelled():
-                task.exception()  # nobody is left to hear of it
-            raise cancelled
-        return task.result()
-
-    return carried_out
 
 
 class Database:

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ridethrough.catalogue import Severity
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
 from ridethrough.site import DeviceId, Value
+from ridethrough.tasks import unbroken
 
-from .database import Database, StoreError, instant, stamp, unbroken
+from .database import Database, StoreError, instant, stamp
 from .tables import EVENTS, RAISED
 
 KEEP = 100_000

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
-from .database import Database, unbroken
+from ridethrough.tasks import unbroken
+
+from .database import Database
 from .tables import NUMBERS
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 
 from ridethrough.events.event import Event, JournalError
+from ridethrough.tasks import unbroken
 
-from .database import Database, StoreError, unbroken
+from .database import Database, StoreError
 from .journal import event_of, row_of
 from .tables import PENDING
 

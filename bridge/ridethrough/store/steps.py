@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ridethrough.events.event import JournalError
 from ridethrough.events.notation import NotationError, action_json, action_of, occasion_json, occasion_of, read, write
 from ridethrough.events.steps import Step, StepState
+from ridethrough.tasks import unbroken
 
-from .database import Database, StoreError, instant, stamp, unbroken
+from .database import Database, StoreError, instant, stamp
 from .tables import FACTS, MEMORY, STEPS
 
 _LOGGER = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 
 from ridethrough.catalogue import Role
 from ridethrough.clock import Clock
+from ridethrough.tasks import unbroken
 
-from .database import Database, StoreError, instant, stamp, unbroken
+from .database import Database, StoreError, instant, stamp
 from .tables import TOKENS
 
 _LOGGER = logging.getLogger(__name__)

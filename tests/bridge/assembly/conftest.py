@@ -11,6 +11,7 @@ import pytest
 
 from ridethrough.assembly.service import serve
 from ridethrough.catalogue import Role
+from ridethrough.clock import Clock
 from ridethrough.store import Store
 from scripts.demonstration.feeds import free_port
 from tests.bridge.api.harness import Client, Raw
@@ -120,10 +121,10 @@ class House:
                 self.tokens[role] = await store.tokens.create(f"the {role}", role)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, clock: Clock | None = None) -> AsyncIterator[None]:
         """Run the bridge in this process."""
         stop = asyncio.Event()
-        bridge = asyncio.create_task(serve(self.file, stop, self.reread))
+        bridge = asyncio.create_task(serve(self.file, stop, self.reread, clock))
         try:
             await self.until_answering(bridge)
             yield

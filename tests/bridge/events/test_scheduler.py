@@ -1,7 +1,7 @@
 """The keeper of the schedule: steps, never twice, over restarts, wrong clocks, full disks and SIGKILL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +163,28 @@ async def test_a_restart_at_the_moment_of_a_run_misses_nothing(life: Life) -> No
         pass
     assert life.log.taken == runs(1)
     assert life.log.events == []
+
+
+async def test_a_run_that_is_being_noted_when_the_schedule_is_changed_is_done(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, noted, go_on = life.notebook.commit, asyncio.Event(), asyncio.Event()
+
+    async def slowly(
+        steps: Sequence[Step], memory: Mapping[str, str | None], seen: int | None = None
+    ) -> Sequence[Step]:
+        fresh = await commit(steps, memory, seen)
+        if fresh:
+            noted.set()
+            await go_on.wait()
+        return fresh
+
+    monkeypatch.setattr(life.notebook, "commit", slowly)
+    async with life.bridge(scheduled()):
+        await life.clock.advance(3 * HOUR)
+        assert noted.is_set()
+        asyncio.get_running_loop().call_soon(go_on.set)
+    assert life.log.taken == runs(1)
 
 
 async def test_a_schedule_that_was_changed_begins_anew(life: Life) -> None:

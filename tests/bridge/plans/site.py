@@ -141,6 +141,9 @@ class Hall:
         """Let time pass."""
         for _ in range(round(seconds / step)):
             await self.clock.advance(step)
+            if self.plans._writing:
+                await asyncio.wait(set(self.plans._writing))
+                await settle()
 
     async def order(self, plan: str, command: str, **arguments: str) -> str:
         """Give a plan a command, and return what was said."""

@@ -1,20 +1,22 @@
 """Plans in a site: their devices, their commands, what is remembered, and what the journal is told."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ridethrough.clock import ManualClock
+from ridethrough.clock import ManualClock, settle
 from ridethrough.config.actions import CommandAction, LogAction
 from ridethrough.config.agents import AgentConfig
 from ridethrough.config.plans import MemberConfig, PlanConfig
 from ridethrough.events import Event, JournalError
-from ridethrough.events.plans import keeper
-from ridethrough.events.steps import StepState
+from ridethrough.events.plans import keeper, machine
+from ridethrough.events.steps import Step, StepState
 from ridethrough.site import CommandError, DeviceId
 
 from .site import Book, Hall
@@ -481,4 +483,76 @@ async def test_script_is_asked_by_an_event_and_answers_by_a_command(
     await hall.order("main", "plan.answer", script="tidy")
     await hall.pass_time(1.0)
     assert hall.point(f"{DEVICE}/tidy", "stage.state") == "done"
+    await hall.stop()
+
+
+# What goes wrong inside
+
+
+async def test_plan_that_fails_keeps_no_other_from_shutting_down(
+    clock: ManualClock, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hall = Hall(clock, book, tmp_path, ("c1", "c2"))
+    first, second = (
+        replace(plan(stage("s", agents(key), trigger={"on_battery": 5.0})), key=key, allow=PLAN.allow)
+        for key in ("c1", "c2")
+    )
+    await hall.start(first, second)
+    await hall.order("c1", "plan.arm")
+    await hall.order("c2", "plan.arm")
+
+    def fail(*_: object) -> object:
+        raise ArithmeticError("a mistake in the plan's own thinking")
+
+    broken = hall.plans.plans["c1"].machine
+    with monkeypatch.context() as mistake:
+        mistake.setattr(type(broken), "advance", advance_unless(broken, fail))
+        hall.battery()
+        await hall.pass_time(10.0)
+        assert hall.verbs() == ["shutdown c2"]
+    await hall.pass_time(10.0)
+    assert sorted(hall.verbs()) == ["shutdown c1", "shutdown c2"]
+    assert caplog.text.count("The plan c1 failed in a way nobody foresaw") == 1
+    await hall.stop()
+
+
+def advance_unless(broken: object, fail: Callable[..., object]) -> Callable[..., object]:
+    """Return what advances every machine but one."""
+    advance = machine.Machine.advance
+
+    def chosen(self: machine.Machine, *arguments: Any) -> object:
+        return fail() if self is broken else advance(self, *arguments)
+
+    return chosen
+
+
+async def test_look_that_is_cancelled_between_noting_and_doing_does_it_all_the_same(
+    clock: ManualClock, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall = Hall(clock, book, tmp_path, ("c1",))
+    await hall.start(replace(plan(stage("s", agents("c1"), trigger={"on_battery": 5.0})), allow=PLAN.allow))
+    await hall.order("main", "plan.arm")
+    commit, noted, go_on = book.commit, asyncio.Event(), asyncio.Event()
+
+    async def slowly(
+        steps: Sequence[Step], memory: Mapping[str, str | None], seen: int | None = None
+    ) -> Sequence[Step]:
+        fresh = await commit(steps, memory, seen)
+        if fresh:
+            noted.set()
+            await go_on.wait()
+        return fresh
+
+    monkeypatch.setattr(book, "commit", slowly)
+    hall.battery()
+    await hall.pass_time(6.0)
+    assert noted.is_set()
+    (looking,) = [task for task in asyncio.all_tasks() if "Plans._look" in repr(task)]
+    looking.cancel()
+    await settle()
+    go_on.set()
+    await settle()
+    assert [step.key.rpartition("/")[0] for step in book.steps.values() if step.attempts == 1] == [
+        "plan:main/1/s/shutdown"
+    ]
     await hall.stop()

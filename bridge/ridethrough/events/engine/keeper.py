@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 import itertools
 import logging
-from pathlib import Path
 
 from ridethrough.clock import Clock
 from ridethrough.config.jobs import Edge, JobConfig, JobsConfig
@@ -23,7 +22,7 @@ from .core import PREFIX, Due, Engine
 from .executor import LATE, Executor
 from .ledger import Ledger
 from .report import REMEMBERED
-from .timeline import Timeline
+from .timeline import Mark, Timeline, boot
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ CAPACITY = 5_000
 ASIDE = 100
 """Events of one device that is not there yet, kept at most."""
 ON_BATTERY, RUNTIME = "on_battery", "battery.runtime"
-_TIME, _BOOT, _ASIDE = f"{PREFIX}time", f"{PREFIX}boot", "aside/"
+_TIME, _ASIDE = f"{PREFIX}time", "aside/"
 
 type _Identity = tuple[DeviceId | None, str, str, object]
 
@@ -164,22 +163,23 @@ class Keeper:
         seen = await steps.seen()
         last = await self._journal.last()
         latest = await self._journal.after(last - 1, 1) if last else []
-        boot = await asyncio.to_thread(_boot)
-        remembered = _number(memory.pop(_TIME, None))
-        booted = memory.pop(_BOOT, None)
-        self._boot = boot
-        self._timeline = Timeline(self._clock, remembered)
+        self._boot = await asyncio.to_thread(boot)
+        mark = Mark.of(memory.pop(_TIME, None))
+        remembered = None if mark is None else mark.moment
+        self._timeline = Timeline.resumed(self._clock, mark, self._boot)
         now = self._timeline.now()
         # An entry in the journal is a sign of life, too.
         signs = [self._timeline.of(event.at, 0.0) for event in latest]
         alive = max([*signs, remembered or 0.0]) or now
-        self._away = remembered is None or booted != boot or now - alive > TRUST
+        self._away = mark is None or mark.boot != self._boot or now - alive > TRUST
         self._engine = Engine(self._config)
         self._engine.load(memory, remembered or now, known_at=alive if self._away else None)
         self._load_aside(aside)
         self._seen = self._noted = last if seen is None else seen
         self._executor.restore(failing)
-        self._executor.resume((step for step in unfinished if not step.occasion.planned), away=self._away)
+        for some in itertools.batched([step for step in unfinished if not step.occasion.planned], CHUNK):
+            self._executor.resume(some, away=self._away)
+            await asyncio.sleep(0)
         self._behind = True
         with ExitStack() as listening:
             listening.callback(self._recorder.subscribe(self._hear))
@@ -470,7 +470,7 @@ class Keeper:
         for some in itertools.batched(tuple(self._dues), CHUNK):
             steps += [self._step(due, now) for due in some]
             await asyncio.sleep(0)
-        texts = {**self._memory, _TIME: repr(now), _BOOT: self._boot}
+        texts = {**self._memory, _TIME: self._timeline.mark(self._boot).text()}
         seen = self._seen
         new = await self._ledger.commit(steps, texts, seen)
         self._dues, self._memory = [], {}
@@ -527,21 +527,6 @@ class Keeper:
 
 def _identity(event: Event) -> _Identity:
     return event.device, event.key, edge_of(event).value, event.at
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _boot() -> str:
-    """Name this run of the computer; empty where it cannot be told."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 __all__ = ["Keeper"]

@@ -13,9 +13,11 @@ from ridethrough.clock import Clock
 from ridethrough.config.actions import AgentAction, CommandAction
 from ridethrough.config.agents import AgentConfig
 from ridethrough.config.plans import PlanConfig
+from ridethrough.events.engine.timeline import Mark, boot
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
 from ridethrough.events.steps import Occasion, Step, Steps, StepState
 from ridethrough.site import Arguments, Change, CommandError, CommandResult, Commands, Device, Site
+from ridethrough.tasks import unbroken
 
 from .conduct import Conduct
 from .drill import Drill
@@ -35,6 +37,8 @@ PACE = 0.1
 """Seconds between two looks at least: a thousand agents that change at once are one look."""
 RETRY = 5.0
 """Seconds until what could not be told the journal is tried again."""
+PATIENCE = 2.0
+"""Seconds that a plan waits until the report of its drill is written."""
 KEEP = 50
 """Reports of drills that are kept of each plan."""
 UNSAFE_VERBS = frozenset({"shutdown", "execute"})
@@ -113,6 +117,10 @@ class Plans:
         self._repeated: dict[str, int] = {}
         """Of each plan, the last note that may have been told before the bridge ended."""
         self._relevant: frozenset[str] = frozenset()
+        self._writing: set[asyncio.Future[None]] = set()
+        """Reports that are being written."""
+        self._stumbling: set[str] = set()
+        """Plans that failed the last time they looked."""
         self._ends: list[Callable[[], None]] = []
 
     @property
@@ -133,7 +141,9 @@ class Plans:
             if not step.occasion.planned:
                 continue
             if _unsafe(step) or step.occasion.drill:
-                await self._steps.end(step.key, StepState.DROPPED, f"Not done: {INTERRUPTED}.")
+                # A full disk must keep neither this plan nor the bridge from starting; it is dropped again next time.
+                with suppress(JournalError):
+                    await self._steps.end(step.key, StepState.DROPPED, f"Not done: {INTERRUPTED}.")
                 self._interrupted.append(_failed(step))
             else:
                 again.append(_retried(step))
@@ -227,27 +237,45 @@ class Plans:
         async with self._lock:
             ended, self._ended = self._ended, []
             now = self._now()
-            for conduct in self._plans.values():
-                for step in ended:
-                    problem = "" if step.state is StepState.DONE else step.message or "It was not done."
-                    conduct.state = conduct.machine.ended(conduct.state, step.key, problem)
-                    if conduct.drill is not None:
-                        conduct.drill.heard(step.key, problem, step.message, now)
             for conduct in list(self._plans.values()):
-                turn = conduct.machine.advance(conduct.state, now, conduct.view(self._held(conduct)))
-                await self._carry_on(conduct, turn)
-                await self._rehearse(conduct)
+                try:
+                    self._hear_of(conduct, ended, now)
+                    turn = conduct.machine.advance(conduct.state, now, conduct.view(self._held(conduct)))
+                    await self._carry_on(conduct, turn)
+                    await self._rehearse(conduct)
+                except Exception as error:  # noqa: BLE001 - one plan that fails must not keep the others from shutting down
+                    self._stumble(conduct, now, error)
+                else:
+                    self._stumbling.discard(conduct.plan.key)
             if any(conduct.removed and not conduct.busy for conduct in self._plans.values()):
                 self._apply()
             self._relevant = frozenset().union(*(conduct.watched for conduct in self._plans.values()))
+
+    def _hear_of(self, conduct: Conduct, ended: Iterable[Step], now: float) -> None:
+        """Tell a plan, and its drill, how steps have ended."""
+        for step in ended:
+            problem = "" if step.state is StepState.DONE else step.message or "It was not done."
+            conduct.state = conduct.machine.ended(conduct.state, step.key, problem)
+            if conduct.drill is not None:
+                conduct.drill.heard(step.key, problem, step.message, now)
+
+    def _stumble(self, conduct: Conduct, now: float, error: Exception) -> None:
+        """Let a plan that has failed in a way nobody foresaw try again soon; say so once."""
+        if conduct.plan.key not in self._stumbling:
+            _LOGGER.error(
+                "The plan %s failed in a way nobody foresaw and is tried again", conduct.plan.key, exc_info=error
+            )
+        self._stumbling.add(conduct.plan.key)
+        conduct.again = now + RETRY
 
     def _held(self, conduct: Conduct) -> frozenset[str]:
         """Return the members that other plans keep down."""
         others = (holds(other.state) for other in self._plans.values() if other is not conduct)
         return frozenset().union(*others)
 
+    @unbroken
     async def _carry_on(self, conduct: Conduct, turn: Turn) -> None:
-        """Remember what was decided, then do it."""
+        """Remember what was decided, then do it; what is remembered and not done would be done by nobody."""
         text = conduct.text(turn.state)
         steps = [self._step(due) for due in turn.steps]
         fresh: Sequence[Step] = ()
@@ -265,7 +293,7 @@ class Plans:
         conduct.show(self._now(), self._stamp)
 
     async def _commit(self, conduct: Conduct, steps: Sequence[Step], text: str) -> Sequence[Step]:
-        memory = {f"{PREFIX}{conduct.plan.key}": text, TIME: f"{self._now():.3f}"}
+        memory = {f"{PREFIX}{conduct.plan.key}": text, TIME: Mark(self._now(), self._clock.monotonic(), boot()).text()}
         fresh = await self._ledger.commit(steps, memory)
         conduct.written = text
         return fresh
@@ -375,7 +403,9 @@ class Plans:
         conduct.drill = Drill(conduct.plan, state.drills, actor, now, fits=fits)
         _note(conduct, "plan_drill_started", Severity.INFO, actor=actor)
 
+    @unbroken
     async def _rehearse(self, conduct: Conduct) -> None:
+        """Go on with the drill, if there is one."""
         drill = conduct.drill
         if drill is None:
             return
@@ -401,10 +431,12 @@ class Plans:
         _note(conduct, "plan_drill_ended", severity, verdict=verdict, report=name)
         self._noted.set()
         found = report(drill, fit, runtime, begun)
-        try:
-            await asyncio.to_thread(_write, self._folder, name, found.markdown, found.json)
-        except OSError as error:
-            _LOGGER.error("The report of the drill of %s cannot be written: %s", conduct.plan.key, error)
+        # Nobody waits for a disk that hangs: power may fail at any moment.
+        writing = asyncio.ensure_future(asyncio.to_thread(_write, self._folder, name, found.markdown, found.json))
+        writing.add_done_callback(lambda done: _say_written(conduct.plan.key, done))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.wait({writing}, timeout=PATIENCE)
         await self._commit(conduct, (), conduct.text(conduct.state))
 
 
@@ -434,6 +466,12 @@ def _retried(step: Step) -> Step:
         return step
     occasion = Occasion(step.occasion.origin, actor=step.occasion.actor, drill=step.occasion.drill, retry=True)
     return Step(step.key, step.action, occasion, step.at, step.state, step.attempts, step.message)
+
+
+def _say_written(plan: str, writing: asyncio.Future[None]) -> None:
+    error = None if writing.cancelled() else writing.exception()
+    if error is not None:
+        _LOGGER.error("The report of the drill of %s cannot be written: %s", plan, error)
 
 
 def _write(folder: Path, name: str, markdown: str, json: bytes) -> None:

@@ -205,7 +205,7 @@ async def test_bridge_that_comes_up_after_the_outage_shuts_nothing_down(path: Pa
 async def test_reboot_of_the_computer_is_a_long_absence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     await in_outage(path, clock)
-    monkeypatch.setattr(module, "_boot", lambda: "another")
+    monkeypatch.setattr(module, "boot", lambda: "another")
     async with running(path, AWAY, clock=clock) as rig:
         await clock.advance(600)
         await asyncio.sleep(0.05)
