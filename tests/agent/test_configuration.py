@@ -220,6 +220,7 @@ class TestCommands:
             await sender.command("shutdown", {"delay": 1000, "reason": "outage"})
             shown = paired.agent.call("status").stdout
             assert "The agent runs as nas." in shown
+            assert "not connected" not in shown
             assert "connected, on battery when it was last heard, wants a shutdown (outage)" in shown
             assert "1 want a shutdown, 1 must." in shown
             await sender.command("wakeup")
