@@ -135,6 +135,7 @@ class TestStrangers:
     async def test_unknown_server_name(self, paired: Paired, name: str) -> None:
         with pytest.raises(Closed):
             await paired.sender(server_name=name).__aenter__()
+        await paired.agent.until_logged("by a name that none of its pairings has")
         await _unharmed(paired)
 
     async def test_no_server_name(self, paired: Paired) -> None:
