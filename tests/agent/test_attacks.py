@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 
 from tests.agent.conftest import Paired, pair
 from tests.agent.sender import Authority, Closed
-from tests.peers.shutdown_agent import ShutdownAgent, until
+from tests.peers.shutdown_agent import SOURCES, ShutdownAgent, until
 
 
 async def _unharmed(paired: Paired) -> None:
@@ -133,6 +135,7 @@ class TestStrangers:
     async def test_unknown_server_name(self, paired: Paired, name: str) -> None:
         with pytest.raises(Closed):
             await paired.sender(server_name=name).__aenter__()
+        await paired.agent.until_logged("by a name that none of its pairings has")
         await _unharmed(paired)
 
     async def test_no_server_name(self, paired: Paired) -> None:
@@ -400,3 +403,34 @@ def _memory(pid: int) -> int:
     """Resident memory in KiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
+
+
+class TestFilesOfOthers:
+    """Somebody else on the same computer."""
+
+    async def test_pairing_that_others_could_write_does_not_count(
+        self, agents: Callable[..., ShutdownAgent], authority: Authority
+    ) -> None:
+        paired = pair(agents(), authority)
+        (file,) = (paired.agent.state / "bridges").iterdir()
+        file.chmod(0o666)
+        check = paired.agent.call("check")
+        assert check.returncode == 1
+        assert f"{file} is writable by others: chmod go-w {file}" in check.stdout + check.stderr
+        paired.agent.start()
+        await paired.agent.until_listening()
+        with pytest.raises((Closed, OSError)):
+            async with paired.sender():
+                pass
+        file.chmod(0o600)
+        assert paired.agent.call("check").returncode == 0
+
+    def test_file_that_others_could_change_is_not_installed(
+        self, agents: Callable[..., ShutdownAgent], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "ridethrough-agent.pyz"
+        subprocess.run([sys.executable, SOURCES / "build.py", file], check=True, capture_output=True)
+        agent = agents(program=(str(file),))
+        assert "would refuse" not in agent.call("install", "--print").stdout
+        file.chmod(0o777)
+        assert f"would refuse: {file} is writable by others" in agent.call("install", "--print").stdout

@@ -220,6 +220,7 @@ class TestCommands:
             await sender.command("shutdown", {"delay": 1000, "reason": "outage"})
             shown = paired.agent.call("status").stdout
             assert "The agent runs as nas." in shown
+            assert "not connected" not in shown
             assert "connected, on battery when it was last heard, wants a shutdown (outage)" in shown
             assert "1 want a shutdown, 1 must." in shown
             await sender.command("wakeup")
@@ -246,6 +247,13 @@ class TestInstallation:
 
         text = on_linux(["/opt/my python", "--config", '/etc/100% "$HOME".ini', "run"]).text
         assert 'ExecStart="/opt/my python" --config "/etc/100%% \\"$$HOME\\".ini" run' in text
+
+    def test_what_programs_do_reaches_the_computer(self) -> None:
+        """A service with mounts of its own would unmount file systems to no effect."""
+        from ridethrough_agent.installation import on_linux
+
+        options = [line for line in on_linux(["/x"]).text.splitlines() if not line.startswith("#")]
+        assert not [line for line in options if line.startswith(("Protect", "Private", "ReadOnly", "Inaccessible"))]
 
     def test_macos(self) -> None:
         import plistlib

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 import json
+import os
 from pathlib import Path
 import subprocess
+import time
 
 import pytest
 
@@ -230,3 +233,47 @@ async def test_log_is_bounded(agents: Callable[..., ShutdownAgent], authority: A
         await sender.command("drill")
     await until((agent.folder / "agent.log.1").exists, "the log was turned over")
     assert agent.log_file.stat().st_size < 10_000
+
+
+async def test_log_that_nobody_takes_stops_no_shutdown(paired: Paired) -> None:
+    """As when the journal hangs with its disk: standard error is a pipe that is full."""
+    agent = paired.agent
+    agent.stop()
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writes, bytes(65536))
+    os.set_blocking(writes, True)
+    errors = agent.folder / "stderr"
+    errors.unlink()
+    errors.symlink_to(f"/proc/{os.getpid()}/fd/{writes}")
+    try:
+        agent.start()
+        await agent.until_listening()
+        async with paired.sender() as sender:
+            assert (await sender.command("shutdown"))["ok"]
+            await agent.until_down()
+        assert len(agent.downs) == 1
+        # What is not taken does not keep it from ending either.
+        agent.start()
+        await agent.until_listening()
+        begun = time.monotonic()
+        agent.stop()
+        assert time.monotonic() - begun < 10
+    finally:
+        os.close(reads)
+        os.close(writes)
+
+
+async def test_disk_that_says_nothing_is_no_reason_to_forget_the_bridges(paired: Paired) -> None:
+    folder = paired.agent.state / "bridges"
+    async with paired.sender() as sender:
+        await sender.command("shutdown", {"delay": 4})
+        # Nothing in it can be read any more, as when the disk fails.
+        folder.rename(folder.with_name("elsewhere"))
+        folder.write_text("")
+        await asyncio.sleep(1.5)  # longer than there is between two looks
+    async with paired.sender() as sender:
+        assert sender.hello["state"]["state"] == "shutting_down"
+        await paired.agent.until_down()

@@ -1,15 +1,19 @@
 """What is said to systems that are not this one: how commands are built, since they cannot be run here."""
 
+import atexit
 from collections.abc import Iterator
 import logging
+import os
 from pathlib import Path
+import re
 import socket
+import threading
 
 import pytest
 
 from ridethrough_agent import logs, notices, systems
 from ridethrough_agent.configuration import Configuration
-from ridethrough_agent.logs import LOGGER, OneLine
+from ridethrough_agent.logs import LOGGER, WAITING, Aside, OneLine
 from ridethrough_agent.notices import Way, ways
 
 EVIL = '" & <b>do shell script "reboot"</b> %PATH% $(reboot)'
@@ -21,6 +25,9 @@ def test_macos_is_given_the_text_as_an_argument(monkeypatch: pytest.MonkeyPatch)
     assert screen.command[0] == "/bin/launchctl"
     assert screen.command[-1] == EVIL
     assert not any(EVIL in part for part in screen.command[:-1])
+    # Where a program stops looking for options: the text may begin like one.
+    assert not screen.command[-2].startswith("-")
+    assert screen.command[-3:-1] == ("end run", "UPS")
     assert terminals == Way(("/usr/bin/wall",), f"UPS: {EVIL}")
 
 
@@ -80,6 +87,12 @@ def test_own_faults_keep_their_trace_and_strangers_get_one_line() -> None:
     assert OneLine("%(levelname)s %(message)s").format(record) == "WARNING said a b [0m"
 
 
+def _written() -> None:
+    """Wait until all that was logged is where it belongs."""
+    for handler in LOGGER.handlers:
+        handler.flush()
+
+
 @pytest.fixture
 def own_log() -> Iterator[None]:
     """Take away what a test has the agent's log written to."""
@@ -88,6 +101,8 @@ def own_log() -> Iterator[None]:
     for handler in set(LOGGER.handlers) - set(before):
         LOGGER.removeHandler(handler)
         handler.close()
+        atexit.unregister(handler.flush)
+    atexit.register(logging.shutdown)
     LOGGER.propagate, logging.raiseExceptions = True, True
 
 
@@ -99,11 +114,13 @@ def test_syslog_hears_what_the_file_says_as_soon_as_it_is_there(
     monkeypatch.setattr(logs, "SYSLOGS", (path,))
     logs.set_up(Configuration(log=tmp_path / "agent.log", syslog=True))
     LOGGER.warning("nobody hears this")
+    _written()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(path))
         syslog.settimeout(5)
         LOGGER.warning("going on\nas before")
         assert syslog.recv(500).rstrip(b"\0") == b"<28>ridethrough-agent: WARNING going on as before"
+    _written()
     assert (tmp_path / "agent.log").read_text().count("\n") == 2
 
 
@@ -112,6 +129,32 @@ def test_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: pytest
     (tmp_path / "agent.log").mkdir()
     logs.set_up(Configuration(log=tmp_path / "agent.log"))
     LOGGER.warning("going on")
+    _written()
     said = capsys.readouterr().err
     assert "cannot be written" in said
     assert "going on" in said
+
+
+def test_place_that_hangs_holds_nobody_up_and_what_is_lost_is_told() -> None:
+    reads, writes = os.pipe()
+    found = b""
+
+    def read() -> None:
+        nonlocal found
+        while part := os.read(reads, 65536):
+            found += part
+
+    reader = threading.Thread(target=read)
+    with os.fdopen(writes, "w", buffering=1) as stream:
+        aside = Aside(logging.StreamHandler(stream))
+        for number in range(2 * WAITING):
+            aside.handle(logging.LogRecord("x", logging.INFO, "f", 1, "%s %d", ("y" * 100, number), None))
+        reader.start()
+        aside.close()
+    reader.join()
+    os.close(reads)
+    lines = found.decode().splitlines()
+    assert lines[0] == f"{'y' * 100} 0"
+    missing = re.findall(r"^(\d+) lines are missing here", found.decode(), re.MULTILINE)
+    assert missing
+    assert sum(map(int, missing)) + sum(line.startswith("y") for line in lines) == 2 * WAITING

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import logging
+import os
 from pathlib import Path
 import re
 import ssl
 import uuid
 
 from .memory import replace_file
+from .systems import foreign_hand
 from .texts import clean
 
 _LOGGER = logging.getLogger(__name__)
@@ -101,13 +103,19 @@ class Bridges:
         """Keep the files in `folder`; it need not exist yet."""
         self.folder = folder
 
-    def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Return what differs when a pairing was made or ended. Cheap enough to ask every second."""
+    def stamp(self) -> tuple[tuple[str, int, int], ...] | None:
+        """Return what differs when a pairing was made or ended. Cheap enough to ask every second.
+
+        Nothing where the disk does not say: it is no reason to forget who may shut this computer down.
+        """
         try:
-            stats = [(path.name, path.stat()) for path in sorted(self.folder.glob("*.pem"))]
-        except OSError:
+            with os.scandir(self.folder) as entries:
+                found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".pem")]
+        except FileNotFoundError:
             return ()
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+        except OSError:
+            return None
+        return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
 
     def read(self) -> list[Bridge]:
         """Read all pairings; one that is damaged is logged and left out, the others still count."""
@@ -123,12 +131,16 @@ class Bridges:
 
     def _read(self, path: Path) -> Bridge:
         try:
+            hand = foreign_hand(path)
             lines = path.read_text("utf-8").splitlines()
             mark, identity, name = lines[0].split(" ", 2)
             other, agent = lines[1].split(" ", 1)
             own = canonical(agent)
         except (OSError, ValueError, IndexError) as error:
             raise PairingError(f"{path} is damaged ({error}): pair again") from None
+        if hand is not None:
+            # Whoever wrote it says whom this computer obeys.
+            raise PairingError(f"{hand}; until then this pairing does not count")
         if (mark, other) != ("Bridge:", "Agent:") or identity != path.stem:
             raise PairingError(f"{path} is damaged (its first lines are not those of a pairing): pair again")
         return Bridge(identity, clean(name, MAX_NAME), own, path)

@@ -20,7 +20,7 @@ from .logs import set_up
 from .memory import Memory
 from .pairing import pair, read_host
 from .service import AlreadyRunning, lock, serve
-from .systems import configuration_path, guard_own_folder
+from .systems import configuration_path, foreign_hand, guard_own_folder
 from .texts import clean
 from .votes import Votes
 
@@ -94,8 +94,18 @@ def _do(options: argparse.Namespace, configuration: Configuration) -> int:
         name = clean(options.name or configuration.name, 64)
         bridge = pair(bridges, host, port, "".join(options.code), name, configuration.port)
         print(f"Paired with {bridge.name} ({bridge.id}).")
+        others = [f"{other.name} ({other.id})" for other in bridges.read() if other.id != bridge.id]
+        if others:
+            print(
+                f"Paired with {', '.join(others)} as before; should one be gone for good: ridethrough-agent unpair ID"
+            )
         return 0
     if options.command == "unpair":
+        alike = [bridge for bridge in bridges.read() if options.bridge in (bridge.id, bridge.name)]
+        if len(alike) > 1:
+            raise PairingError(
+                f"{len(alike)} bridges have this name; say which by its id: {', '.join(bridge.id for bridge in alike)}"
+            )
         ended = bridges.remove(options.bridge)
         for bridge in ended:
             print(f"No longer paired with {bridge.name} ({bridge.id}).")
@@ -143,7 +153,8 @@ def _status(configuration: Configuration, bridges: Bridges) -> int:
     except AlreadyRunning:
         running = True
     print(f"The agent {'runs' if running else 'does not run'} as {configuration.name}.")
-    for bridge in bridges.read():
+    paired = bridges.read()
+    for bridge in paired:
         known, vote = remembered.senders.get(bridge.id), remembered.votes.get(bridge.id)
         parts = ["connected" if running and known is not None and known.connected else "not connected"]
         if known is not None and known.on_battery:
@@ -151,6 +162,8 @@ def _status(configuration: Configuration, bridges: Bridges) -> int:
         if vote is not None:
             parts.append(f"wants a shutdown{f' ({vote.reason})' if vote.reason else ''}")
         print(f"  {bridge.name} ({bridge.id}): {', '.join(parts)}")
+    if not paired:
+        print("  paired with nobody yet: ridethrough-agent pair HOST CODE")
     votes = Votes(configuration.needed, remembered.votes)
     print(f"{len(votes.names)} want a shutdown, {votes.needed} must.")
     return 0
@@ -162,11 +175,20 @@ def _install(options: argparse.Namespace) -> int:
     this = [str(started)] if started.suffix == ".pyz" else ["-m", __package__ or "ridethrough_agent"]
     config = ["--config", str(options.config.resolve())] if options.config else []
     installation = for_this_system([sys.executable, *this, *config, "run"])
+    fault, doubt = foreign_hand(started), foreign_hand(Path(sys.executable))
+    if doubt:
+        # Those of Homebrew and python.org are like that, and there may be no other.
+        print(f"Beware: {doubt}. Whoever can change this Python can do anything here.", file=sys.stderr)
     if options.show:
+        if fault:
+            print(f"would refuse: {fault}\n")
         print(f"would write {installation.path}:\n\n{installation.text}\nand run:")
         for command in installation.commands:
             print(f"  {subprocess.list2cmdline(command)}")
         return 0
+    if fault:
+        # Whoever can change the file could do anything, as the system itself.
+        raise OSError(f"{fault}; put it where only administrators can write, such as /usr/local/sbin")
     guard_own_folder()
     installation.install()
     print(f"Written: {installation.path}. The agent runs from now on, and is started with the computer.")

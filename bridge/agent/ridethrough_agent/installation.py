@@ -26,12 +26,9 @@ KillMode=process
 # Ended late when the computer goes down, and with little to spare in memory never first.
 OOMScoreAdjust=-500
 LockPersonality=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-RestrictRealtime=yes
 UMask=0077
+# Nothing of Protect… or Private…: most of it gives the service mounts of its own, in which the programs that it starts
+# would unmount file systems to no effect, and ProtectClock keeps them from setting the alarm that starts the computer.
 
 [Install]
 WantedBy=multi-user.target

@@ -159,7 +159,7 @@ class Listener:
             )
         except (OSError, asyncio.TimeoutError) as error:  # ssl.SSLError is an OSError
             # The socket is asyncio's by now, which closes it: closing it here as well could hit another's.
-            self._say("Handshake with %s failed: %s", guest.address, str(error) or "it went away")
+            self._say("Handshake with %s failed: %s", guest.address, _reason(error))
             return
         except asyncio.CancelledError:
             # One that had not even begun would stay open until its time is up.
@@ -197,6 +197,13 @@ def _open(address: str, port: int) -> socket.socket:
         server = socket.create_server(("0.0.0.0", port), backlog=128)
     server.setblocking(False)
     return server
+
+
+def _reason(error: Exception) -> str:
+    """Say why a handshake failed. What `_choose` has turned away, the library only calls a callback that failed."""
+    if "CALLBACK_FAILED" in str(error):
+        return "it calls this agent by a name that none of its pairings has; is that bridge to be paired anew?"
+    return str(error) or "it went away"
 
 
 def _common_names(secured: ssl.SSLObject) -> list[str]:

@@ -1,11 +1,18 @@
-"""Where the agent's log goes: to its own file, which never grows beyond a bound, to standard error, and to syslog."""
+"""Where the agent's log goes: to its own file, which never grows beyond a bound, to standard error, and to syslog.
+
+Each is written by a thread of its own: a disk or a journal that hangs must not keep this computer from being shut down.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import logging.handlers
 from pathlib import Path
+import queue
 import sys
+import threading
 import time
 
 from .configuration import Configuration
@@ -19,6 +26,10 @@ SIZE = 1_000_000
 KEPT = 4
 """Earlier log files that are kept."""
 _LINE = 2000
+WAITING = 2000
+"""Lines that wait for a place that hangs; more are lost there."""
+FAREWELL = 2.0
+"""Seconds at the end for what still waits."""
 SYSLOGS = (Path("/dev/log"), Path("/var/run/syslog"))
 """Where Linux and macOS have it."""
 
@@ -36,9 +47,55 @@ class OneLine(logging.Formatter):
         return super().format(plain)
 
 
+class Aside(logging.Handler):
+    """Hands each line to a thread that writes it."""
+
+    def __init__(self, place: logging.Handler) -> None:
+        """Write to `place`, which nobody else does."""
+        super().__init__()
+        self._place = place
+        self._lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Have it written soon."""
+        try:
+            self._lines.put_nowait(record)
+        except queue.Full:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Wait until what was said so far is written, but not for long."""
+        end = time.monotonic() + FAREWELL
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        """Write what still waits, and end the thread; one that hangs ends with the process."""
+        self.flush()
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+            self._thread.join(FAREWELL)
+        super().close()
+
+    def _write(self) -> None:
+        while (record := self._lines.get()) is not None:
+            self._place.handle(record)
+            lost, self._lost = self._lost, 0
+            if lost:
+                said = "%d lines are missing here: this place could not be written in time"
+                self._place.handle(logging.LogRecord(LOGGER.name, logging.WARNING, __file__, 0, said, (lost,), None))
+            self._lines.task_done()
+        self._place.close()
+
+
 def set_up(configuration: Configuration) -> None:
     """Log to everywhere that the configuration says; a log that cannot be written stops nothing."""
     logging.raiseExceptions = False
+    # It would wait for ever for a place that hangs.
+    atexit.unregister(logging.shutdown)
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     _add(logging.StreamHandler(sys.stderr), "%(levelname)s %(message)s")
@@ -60,7 +117,9 @@ def set_up(configuration: Configuration) -> None:
 
 def _add(handler: logging.Handler, form: str) -> None:
     handler.setFormatter(OneLine(form))
-    LOGGER.addHandler(handler)
+    aside = Aside(handler)
+    atexit.register(aside.flush)
+    LOGGER.addHandler(aside)
 
 
-__all__ = ["KEPT", "LOGGER", "SIZE", "OneLine", "set_up"]
+__all__ = ["KEPT", "LOGGER", "SIZE", "WAITING", "Aside", "OneLine", "set_up"]

@@ -108,6 +108,7 @@ class Memory:
             known = Known(seq=seq)
             if still:
                 known.on_battery, known.alive = row["on_battery"] is True, float(alive)
+                known.connected = row.get("connected") is True  # for `status`; an agent that starts has no connections
             remembered.senders[str(sender)] = known
         for sender, row in found["votes"].items() if still else ():
             if not all(is_number(row[key]) for key in ("since", "due", "repeated")):

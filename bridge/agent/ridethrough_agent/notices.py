@@ -53,17 +53,25 @@ def ways(text: str, configured: Sequence[str] = ()) -> list[Way]:
     if MACOS:
         return _on_macos(text)
     found = _find("wall")
-    walls = [Way((found,), f"{TITLE}: {text}")] if found else []
+    walls = [_wall(found, text)] if found else []
     return walls + _on_screens(text)
 
 
+def _wall(program: str, text: str) -> Way:
+    """Write to all terminals, by the standard input: an argument is the text to one `wall`, the name of a file to another."""
+    return Way((program,), f"{TITLE}: {text}")
+
+
 def _on_macos(text: str) -> list[Way]:
-    """List the ways of macOS. The text is an argument of the script, never part of it."""
+    """List the ways of macOS. The text is an argument of the script, never part of it.
+
+    It is the second one: the first is where osascript stops looking for options, and a text may begin like one.
+    """
     uid = Path("/dev/console").stat().st_uid
-    show = ("on run argv", f'display notification (item 1 of argv) with title "{TITLE}" sound name "Basso"', "end run")
-    script = [part for line in show for part in ("-e", line)]
-    wall = Way(("/usr/bin/wall",), f"{TITLE}: {text}")
-    return [Way(("/bin/launchctl", "asuser", str(uid), "/usr/bin/osascript", *script, text)), wall]
+    show = ("on run argv", 'display notification (item 2 of argv) with title (item 1 of argv) sound name "Basso"')
+    script = [part for line in (*show, "end run") for part in ("-e", line)]
+    screen = Way(("/bin/launchctl", "asuser", str(uid), "/usr/bin/osascript", *script, TITLE, text))
+    return [screen, _wall("/usr/bin/wall", text)]
 
 
 def _on_screens(text: str) -> list[Way]:

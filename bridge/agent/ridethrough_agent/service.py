@@ -121,7 +121,7 @@ class Service:
     async def _look(self) -> None:
         """Take up pairings that were made or ended since the last look."""
         stamp = self._bridges.stamp()
-        if stamp == self._stamp:
+        if stamp is None or stamp == self._stamp:
             return
         self._stamp = stamp
         bridges = self._bridges.read()

@@ -421,7 +421,7 @@ class Computer:
         mac = self.config.mac
         assert mac is not None  # otherwise the device does not offer it
         try:
-            await wake(mac, self.config.broadcast, self.config.wake_port)
+            await wake([mac], self.config.broadcast, self.config.wake_port, self._clock)
         except OSError as error:
             told = f"The magic packet for {self.config.name} cannot be sent to {self.config.broadcast}: {error}."
             raise CommandError("no_answer", told) from error

@@ -10,6 +10,7 @@ from ridethrough.agents import AgentContext, Roster
 from ridethrough.clock import Clock
 from ridethrough.config import BridgeConfig
 from ridethrough.config.actions import Action
+from ridethrough.config.jobs import JobConfig
 from ridethrough.events import JournalError, Orders, Recorder
 from ridethrough.events.attachments import Attachments
 from ridethrough.events.engine import Executor, Keeper, Ledger, Report, Timeline
@@ -142,15 +143,19 @@ class Automation:
             Attachments(context.site, context.store.journal),
         )
         jobs = Jobs(job_context)
-        return jobs, JobDesk(job_context, jobs, context.commands, self._run)
+        return jobs, JobDesk(job_context, jobs, context.commands, self._find, self._run)
 
-    async def _run(self, key: str) -> str:
-        """Run a job by hand, as a test."""
+    def _find(self, key: str) -> JobConfig:
+        """Find a job of the configuration."""
         job = self._keeper.jobs.get(key)
         if job is None:
             known = ", ".join(sorted(self._keeper.jobs)) or "none"
             raise ActionError(f"There is no job {key}; there is: {known}.")
-        step = await self._executor.run_now(job, "a person")
+        return job
+
+    async def _run(self, job: JobConfig, who: str) -> str:
+        """Run a job by hand, as a test."""
+        step = await self._executor.run_now(job, who)
         if step.state is not StepState.DONE:
             raise ActionError(step.message)
         return step.message

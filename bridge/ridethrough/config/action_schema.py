@@ -34,7 +34,7 @@ from .actions import (
 from .document import Tree
 from .feed_schema import word
 from .units import Measure
-from .values import address, boolean, each, measure, number, port, section, show, slug, text, unknown
+from .values import address, boolean, each, hardware_address, measure, number, port, section, show, slug, text, unknown
 
 type Check = Callable[[Tree], object]
 
@@ -66,20 +66,6 @@ def device_key(value: Tree) -> str:
     if not isinstance(value, str) or len(value) > 128 or _DEVICE.fullmatch(value) is None:
         raise vol.Invalid(f"must be the id of a device, like ups-1 or ups-1/outlet-2, not {show(value)}")
     return value
-
-
-def mac(value: Tree) -> str:
-    """Check a hardware address, written with colons, hyphens or neither (manual M:2607), and write it with colons."""
-    found = re.fullmatch(r"([0-9a-f]{2})(?:([:-]?)[0-9a-f]{2})(?:\2[0-9a-f]{2}){4}", str(value).strip().lower())
-    digits = re.sub(r"[^0-9a-f]", "", str(value).lower())
-    if not isinstance(value, str) or found is None:
-        raise vol.Invalid(
-            f"must be a hardware address such as 00:11:22:33:44:55, 00-11-22-33-44-55 or 001122334455, "
-            f"not {show(value)}"
-        )
-    if int(digits[:2], 16) & 1 or not int(digits, 16):
-        raise vol.Invalid(f"{value} is no address of a single network card")
-    return ":".join(digits[place : place + 2] for place in range(0, 12, 2))
 
 
 def mail_address(value: Tree) -> str:
@@ -289,7 +275,7 @@ _FIELDS: Mapping[type[Action], tuple[Mapping[vol.Marker, Check], Callable[[dict[
     ),
     WakeOnLanAction: (
         {
-            vol.Required("mac"): one_or_more(mac),
+            vol.Required("mac"): one_or_more(hardware_address),
             vol.Optional("broadcast"): broadcast,
             vol.Optional("port"): lambda value: int(word(WAKE_PORTS, "the port")(value)),
         },
@@ -356,4 +342,4 @@ def texts(given: Action) -> tuple[tuple[tuple[str, ...], str], ...]:
     return tuple((place, item) for place, item in found if item)
 
 
-__all__ = ["action", "broadcast", "command_of", "device_key", "mac", "mail_address", "one_or_more", "texts"]
+__all__ = ["action", "broadcast", "command_of", "device_key", "mail_address", "one_or_more", "texts"]

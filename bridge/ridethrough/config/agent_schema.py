@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
-import re
 from typing import TYPE_CHECKING, Any
 
 import voluptuous as vol
@@ -11,23 +10,26 @@ from .agents import AgentConfig, AgentsConfig, DatagramConfig
 from .document import Tree
 from .feed_schema import networks, whole
 from .units import ALIVE, COMPUTER_TIME
-from .values import address, boolean, each, groups_of, measure, port, section, show, slug, text, unknown
+from .values import (
+    address,
+    boolean,
+    each,
+    groups_of,
+    hardware_address,
+    measure,
+    port,
+    section,
+    show,
+    slug,
+    text,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from .model import BridgeConfig
 
 SECTION = "agents"
 COMPUTERS = "computers"
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}")
-
-
-def hardware_address(value: Tree) -> str:
-    """Check a network card's address, written with colons or dashes (manual M:2590); gives `00:11:22:33:44:55`."""
-    if not isinstance(value, str) or _MAC.fullmatch(value.strip()) is None:
-        raise vol.Invalid(
-            f"must be a hardware address such as 00:11:22:33:44:55 or 00-11-22-33-44-55, not {show(value)}"
-        )
-    return value.strip().replace("-", ":").lower()
 
 
 def ipv4(value: Tree) -> str:
@@ -140,4 +142,4 @@ def _agents(values: dict[str, Any]) -> AgentsConfig:
     return config
 
 
-__all__ = ["agents", "check_agents", "hardware_address", "host", "ipv4"]
+__all__ = ["agents", "check_agents", "host", "ipv4"]

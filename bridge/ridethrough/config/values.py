@@ -14,6 +14,7 @@ from typing import Any
 
 import voluptuous as vol
 
+from ridethrough import addresses
 from ridethrough.catalogue import load_catalogue
 
 from .document import Secret, Tree
@@ -174,6 +175,17 @@ def address(value: Tree) -> str:
                 f"must be an address such as 127.0.0.1, 0.0.0.0 (every one) or ::1, or a host name, not {show(value)}"
             ) from None
         return host
+
+
+def hardware_address(value: Tree) -> str:
+    """Check the address of a network card, however it is written (manual M:2590, M:2607); gives `00:11:22:33:44:55`."""
+    try:
+        return addresses.hardware_address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise vol.Invalid(
+            "must be a hardware address such as 00:11:22:33:44:55, 00-11-22-33-44-55, 0011.2233.4455 or 001122334455, "
+            f"that of a single network card, not {show(value)}"
+        ) from None
 
 
 def measure(units: Measure) -> Callable[[Tree], float]:

@@ -2,7 +2,7 @@
 
 from .effect import Effect, Watch, effect_of
 from .event import EdgeKind, Event, EventKind, Journal, JournalError
-from .orders import Actor, Order, OrderLimits, Orders, Outcome
+from .orders import Actor, Order, OrderLimits, Orders, Outcome, giver
 from .pending import Pending, tell_unfinished
 from .recorder import Recorder
 
@@ -22,5 +22,6 @@ __all__ = [
     "Recorder",
     "Watch",
     "effect_of",
+    "giver",
     "tell_unfinished",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 import logging
 from typing import Protocol, TypeGuard
@@ -42,6 +43,14 @@ class Actor(Protocol):
     @property
     def role(self) -> Role:
         """What they may do."""
+
+
+_GIVER: ContextVar[Actor | None] = ContextVar("giver", default=None)
+
+
+def giver() -> Actor | None:
+    """Return who has given the command that is being carried out here; None where it is none of `Orders`."""
+    return _GIVER.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,7 @@ class Orders:
 
     async def _carry_out(self, order: Order, actor: Actor, done: Callable[[Outcome], None]) -> None:
         outcome: Outcome = CommandError("no_answer", "The bridge stopped before the command was confirmed.")
+        _GIVER.set(actor)  # this task is of this command alone
         with ExitStack() as looking:
             watch = looking.enter_context(self._watch(order))
             note: int | None = None
@@ -256,4 +266,4 @@ def _unsure(outcome: Outcome) -> TypeGuard[CommandResult]:
     return isinstance(outcome, CommandResult) and not outcome.confirmed
 
 
-__all__ = ["LONGEST_MESSAGE", "Actor", "Order", "OrderLimits", "Orders", "Outcome"]
+__all__ = ["LONGEST_MESSAGE", "Actor", "Order", "OrderLimits", "Orders", "Outcome", "giver"]

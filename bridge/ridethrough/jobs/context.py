@@ -12,6 +12,7 @@ from ridethrough.config.jobs import JobsConfig
 from ridethrough.events import Event, Orders
 from ridethrough.events.steps import Occasion
 from ridethrough.site import Device, Site
+from ridethrough.wake import GAP
 
 type Render = Callable[[str, Occasion], str]
 """Puts what they stand for in the place of a text's placeholders, `n/a` where nobody knows it."""
@@ -43,8 +44,8 @@ class JobLimits:
     """For one attachment to be made; a mail goes without it rather than not at all."""
     datagram: float = 10.0
     """For a name to be looked up and datagrams to be sent."""
-    wake_gap: float = 0.25
-    """Between two magic packets to the same computer: what is lost in one moment of a switch is not in the next."""
+    wake_gap: float = GAP
+    """Between two magic packets to the same computer."""
     webhook: float = 15.0
     remote: float = 75.0
     """For another bridge, which itself waits for its device."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 import re
 
-from ridethrough.addresses import plain
+from ridethrough.addresses import hardware_address, plain
 from ridethrough.config.actions import (
     Action,
     AgentAction,
@@ -19,31 +19,36 @@ from ridethrough.config.actions import (
     WakeOnLanAction,
     WebhookAction,
 )
+from ridethrough.config.jobs import JobConfig
+from ridethrough.events import giver
 from ridethrough.events.steps import ActionError, Occasion, Performer
 from ridethrough.site import Arguments, CommandError, CommandResult, Commands
 
 from .context import JobContext
 from .gsm_text import number_of
 from .letter import address_of
-from .wake_on_lan import mac_of
+from .rights import needed
 
 GROUP = "job"
 """What grants them: `allow: [job]`."""
 RUN = "job.run"
 EVERYONE = "255.255.255.255"
 
-type Run = Callable[[str], Awaitable[str]]
-"""Runs a job of the configuration now, marked as a test; raises ActionError."""
+type Find = Callable[[str], JobConfig]
+"""Finds a job of the configuration by its key; raises ActionError."""
+type Run = Callable[[JobConfig, str], Awaitable[str]]
+"""Runs it now for somebody, marked as a test; raises ActionError."""
 
 
 class JobDesk:
     """Takes the bridge's commands `job.*` and has the jobs carry them out."""
 
-    def __init__(self, context: JobContext, jobs: Performer, commands: Commands, run: Run) -> None:
-        """Take nothing yet; `run` is given the key of a job."""
+    def __init__(self, context: JobContext, jobs: Performer, commands: Commands, find: Find, run: Run) -> None:
+        """Take nothing yet; `find` and `run` are for jobs of the configuration."""
         self._context = context
         self._jobs = jobs
         self._commands = commands
+        self._find = find
         self._run = run
         self._withdraw: Callable[[], None] = lambda: None
         self._makers: Mapping[str, Callable[[Arguments], Action]] = {
@@ -72,7 +77,7 @@ class JobDesk:
         """Carry out a command of the bridge. Raises CommandError."""
         try:
             if command == RUN:
-                return CommandResult(await self._run(_text(arguments, "job")))
+                return CommandResult(await self._test(_text(arguments, "job")))
             action = self._makers[command](arguments)
             return CommandResult(await self._jobs.perform(action, Occasion("command")))
         except KeyError as error:
@@ -81,6 +86,17 @@ class JobDesk:
             raise CommandError("bad_argument", str(error)) from error
         except ActionError as error:
             raise CommandError("no_answer" if error.again else "refused", str(error)) from error
+
+    async def _test(self, key: str) -> str:
+        """Run a job of the configuration for whoever asks, if they may do by themselves what it does."""
+        job, who = self._find(key), giver()
+        role = needed(job.action, self._context)
+        if who is None or not who.role.may(role):
+            raise CommandError(
+                "forbidden",
+                f"The job {key} does what takes a token of the role {role}; this one has {who.role if who else 'none'}.",
+            )
+        return await self._run(job, who.name)
 
     def _possible(self) -> frozenset[str]:
         """Return the commands that could ever be carried out."""
@@ -140,7 +156,7 @@ class JobDesk:
                 f"hand go to {', '.join(sorted(self._broadcasts()))}."
             )
         port = given.get("port", 9)
-        return WakeOnLanAction(macs=(mac_of(_text(given, "mac")),), broadcast=address, port=int(port))
+        return WakeOnLanAction(macs=(hardware_address(_text(given, "mac")),), broadcast=address, port=int(port))
 
     def _message(self, given: Arguments) -> AgentAction:
         agents = tuple(_words(_text(given, "agents")))
@@ -187,4 +203,4 @@ def _near(address: str) -> bool:
         return False
 
 
-__all__ = ["JobDesk", "Run"]
+__all__ = ["Find", "JobDesk", "Run"]

@@ -44,6 +44,7 @@ def trap(occasion: Occasion, context: JobContext) -> Iterator[str]:
         "test": _word(occasion.test),
         "drill": _word(occasion.drill),
         "repeated": _word(occasion.retry),
+        "late": f"{occasion.late:.0f}",
         "sequence": UNKNOWN if event is None else str(event.seq),
         "time": (context.clock.utc() if event is None else event.at).isoformat(timespec="seconds"),
         "kind": UNKNOWN if event is None else event.kind.value,

@@ -1,7 +1,8 @@
 """Datagrams: sent without waiting for an answer, as nobody gives one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 import errno
 import socket
 
@@ -10,18 +11,12 @@ from ridethrough.events.steps import ActionError
 from .context import JobContext
 
 
-async def send(context: JobContext, host: str, port: int, payloads: Sequence[bytes]) -> None:
-    """Send each payload to an address or name, also a broadcast one. Raises ActionError."""
-    loop = asyncio.get_running_loop()
+@asynccontextmanager
+async def sending(context: JobContext, host: str) -> AsyncIterator[None]:
+    """Bound what sends something to `host` in time, and say in a sentence why it could not. Raises ActionError."""
     try:
         async with asyncio.timeout(context.limits.datagram):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-            family, kind, protocol, _, address = found[0]
-            with socket.socket(family, kind, protocol) as sender:
-                sender.setblocking(False)
-                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-                for payload in payloads:
-                    await loop.sock_sendto(sender, payload, address)
+            yield
     except TimeoutError as error:
         raise ActionError(
             f"Nothing could be sent to {host} within {context.limits.datagram:g} s.", again=True
@@ -34,6 +29,19 @@ async def send(context: JobContext, host: str, port: int, payloads: Sequence[byt
         raise ActionError(f"Nothing could be sent to {host}: {_reason(error)}.", again=True) from error
 
 
+async def send(context: JobContext, host: str, port: int, payloads: Sequence[bytes]) -> None:
+    """Send each payload to an address or name. Raises ActionError."""
+    loop = asyncio.get_running_loop()
+    async with sending(context, host):
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as sender:
+            sender.setblocking(False)
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            for payload in payloads:
+                await loop.sock_sendto(sender, payload, address)
+
+
 def _reason(error: OSError) -> str:
     match error.errno:
         case errno.ENETUNREACH | errno.EHOSTUNREACH:
@@ -44,4 +52,4 @@ def _reason(error: OSError) -> str:
             return error.strerror or str(error)
 
 
-__all__ = ["send"]
+__all__ = ["send", "sending"]

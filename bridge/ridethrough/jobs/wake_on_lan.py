@@ -1,27 +1,12 @@
-"""Magic packets: six octets FF and sixteen times the hardware address of who is to wake (manual M:2586)."""
+"""Magic packets, which start computers that are off."""
 
-import re
-
-from wakeonlan import create_magic_packet
-
+from ridethrough.addresses import hardware_address
 from ridethrough.config.actions import WakeOnLanAction
 from ridethrough.events.steps import ActionError, Occasion
+from ridethrough.wake import wake
 
 from .context import JobContext
-from .udp import send
-
-TIMES = 3
-"""Nobody confirms one, and a switch that is just starting again drops what it does not know the way for."""
-_MAC = re.compile(r"[0-9a-f]{2}(?:([:-]?)[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}")
-
-
-def mac_of(text: str) -> str:
-    """Read a hardware address with colons, dashes, dots or nothing between its digits; raises ValueError."""
-    word = text.strip().lower()
-    if _MAC.fullmatch(word) is None:
-        raise ValueError(f"{text!r} is no hardware address, as 00:11:22:33:44:55 or 00-11-22-33-44-55 is")
-    digits = re.sub(r"[^0-9a-f]", "", word)
-    return ":".join(digits[index : index + 2] for index in range(0, 12, 2))
+from .udp import sending
 
 
 class WakeOnLan:
@@ -33,16 +18,15 @@ class WakeOnLan:
 
     async def perform(self, action: WakeOnLanAction, occasion: Occasion) -> str:
         """See `Performer`."""
+        context = self._context
         try:
-            packets = [create_magic_packet(mac_of(mac)) for mac in action.macs]
+            macs = [hardware_address(mac) for mac in action.macs]
         except ValueError as error:
             raise ActionError(f"{error}.") from error
-        for turn in range(TIMES):
-            if turn:
-                await self._context.clock.sleep(self._context.limits.wake_gap)
-            await send(self._context, action.broadcast, action.port, packets)
-        who = ", ".join(mac_of(mac) for mac in action.macs)
+        async with sending(context, action.broadcast):
+            await wake(macs, action.broadcast, action.port, context.clock, context.limits.wake_gap)
+        who = ", ".join(macs)
         return f"Magic packets for {who} were sent to {action.broadcast}:{action.port}; nobody confirms them."
 
 
-__all__ = ["TIMES", "WakeOnLan", "mac_of"]
+__all__ = ["WakeOnLan"]

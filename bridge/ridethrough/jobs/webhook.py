@@ -95,6 +95,7 @@ def body_of(action: WebhookAction, occasion: Occasion, context: JobContext) -> J
         "test": occasion.test,
         "drill": occasion.drill,
         "repeated": occasion.retry,
+        "late": round(occasion.late),
         "event": None
         if event is None
         else {

@@ -1,4 +1,4 @@
-"""What is told where the configuration has no words of its own, and how a test, a drill and a repetition are marked."""
+"""What is told where the configuration has no words of its own, and how tests, drills and what is late are marked."""
 
 from collections.abc import Iterator, Mapping
 import re
@@ -33,9 +33,19 @@ def one_line(text: str) -> str:
 
 
 def marked(text: str, occasion: Occasion) -> str:
-    """Say before a text that it is a test, a drill or perhaps a repetition."""
+    """Say before a text that it is a test, a drill, late or perhaps a repetition."""
     mark = DRILL if occasion.drill else TEST if occasion.test else ""
-    return f"{mark}{REPEATED if occasion.retry else ''}{text}"
+    late = f"({_span(occasion.late)} late, the bridge was not running) " if occasion.late > 0 else ""
+    return f"{mark}{late}{REPEATED if occasion.retry else ''}{text}"
+
+
+def _span(seconds: float) -> str:
+    """Write how late something is as people say it; the bridge may have been away for days."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
 
 
 def told(text: str, occasion: Occasion, context: JobContext) -> str:

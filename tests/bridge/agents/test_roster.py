@@ -270,10 +270,13 @@ async def test_a_magic_packet_is_sent_to_a_computer_that_is_off(bridge: Bridge) 
         card.bind(("127.0.0.1", 0))
         card.settimeout(5)
         await bridge.agent(start=False, broadcast="127.0.0.1", wake_port=card.getsockname()[1])
-        result = await bridge.give("agent.start")
+        given = asyncio.create_task(bridge.give("agent.start"))
+        await bridge.until(given.done)
+        result = given.result()
         assert not result.confirmed
         assert result.message == "3 magic packets for NAS were sent to 127.0.0.1."
-        assert (await asyncio.to_thread(card.recv, 200))[6:12].hex() == "001122334455"
+        for _ in range(3):
+            assert (await asyncio.to_thread(card.recv, 200))[6:12].hex() == "001122334455"
 
 
 async def test_a_magic_packet_that_cannot_be_sent_is_told(bridge: Bridge) -> None:

@@ -369,7 +369,7 @@ REFUSED_ACTIONS = {
     "placeholder_point": ("{log: '{sts-1:battery.charge}'}", "the placeholder {sts-1:battery.charge} is unknown"),
     "mac": ("{wake_on_lan: 00:11:22:33:44}", "must be a hardware address such as 00:11:22:33:44:55, "),
     "mac_mixed": ("{wake_on_lan: '00:11-22:33:44:55'}", "must be a hardware address"),
-    "mac_of_everyone": ("{wake_on_lan: ff:ff:ff:ff:ff:ff}", "ff:ff:ff:ff:ff:ff is no address of a single network card"),
+    "mac_of_everyone": ("{wake_on_lan: ff:ff:ff:ff:ff:ff}", "must be a hardware address"),
     "mac_none": ("{wake_on_lan: {mac: []}}", "must name at least one"),
     "wake_port": ("{wake_on_lan: {mac: 001122334455, port: 8}}", "the port '8' is unknown (permitted: 7, 9)"),
     "broadcast": ("{wake_on_lan: {mac: 001122334455, broadcast: 192.0.2.256}}", "must be the broadcast address of a"),

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from ridethrough.catalogue import Role
-from ridethrough.config.actions import LogAction, MailAction, SmsAction, WakeOnLanAction
+from ridethrough.config.actions import (
+    Action,
+    AgentAction,
+    CommandAction,
+    DatagramAction,
+    LogAction,
+    MailAction,
+    RemoteAction,
+    SmsAction,
+    WakeOnLanAction,
+    WebhookAction,
+)
 from ridethrough.config.agents import AgentConfig, AgentsConfig
 from ridethrough.config.jobs import JobConfig, MailConfig, Repeat, ScheduleConfig, SmsConfig, WebhookConfig
 from ridethrough.events import Order
@@ -48,14 +59,18 @@ class Counter:
         self.person = JobActor("Anna", role)
         self.run: list[str] = []
         made = shop.configure(agents, **({"allow": ALLOWED} | jobs))
-        self.desk = JobDesk(shop.context, made, shop.world.commands, self._run)
+        self.desk = JobDesk(shop.context, made, shop.world.commands, self._find, self._run)
         self.desk.open()
 
-    async def _run(self, key: str) -> str:
-        self.run.append(key)
-        if key == "missing":
-            raise ActionError("There is no job missing.")
-        return f"{key} was run."
+    def _find(self, key: str) -> JobConfig:
+        for one in self.shop.context.config.jobs:
+            if one.key == key:
+                return one
+        raise ActionError(f"There is no job {key}.")
+
+    async def _run(self, one: JobConfig, who: str) -> str:
+        self.run.append(f"{one.key} by {who}")
+        return f"{one.key} was run."
 
     @property
     def offered(self) -> frozenset[str]:
@@ -119,10 +134,55 @@ async def test_guests_may_not(shop: Shop) -> None:
 
 
 async def test_job_of_the_configuration_is_tested(shop: Shop) -> None:
-    counter = Counter(shop)
+    counter = Counter(shop, jobs=(job("notify", LogAction(text="x")),))
     assert await counter.ask("job.run", job="notify") == "notify was run."
     assert await counter.refusal("job.run", job="missing") == ("refused", "There is no job missing.")
-    assert counter.run == ["notify", "missing"]
+    assert counter.run == ["notify by Anna"]
+
+
+ACTIONS: Mapping[str, tuple[Action, Role]] = {
+    "mail": (MailAction(), Role.ENGINEER),
+    "webhook": (WebhookAction(webhook="panel"), Role.ENGINEER),
+    "wake_on_lan": (WakeOnLanAction(macs=("00:11:22:33:44:55",)), Role.ENGINEER),
+    "message": (AgentAction(verb="message", text="x"), Role.ENGINEER),
+    "wakeup": (AgentAction(verb="wakeup"), Role.ENGINEER),
+    "shutdown": (AgentAction(verb="shutdown"), Role.ADMIN),
+    "execute": (AgentAction(verb="execute", program="stop"), Role.ADMIN),
+    "off": (CommandAction(device="ups-1", command="load.off"), Role.ADMIN),
+    "test": (CommandAction(device="ups-1", command="test.battery.start.quick"), Role.ENGINEER),
+    "beeper": (CommandAction(device="ups-1", command="beeper.mute"), Role.ENGINEER),
+    "unknown_command": (CommandAction(device="ups-1", command="load.explode"), Role.ADMIN),
+    "unknown_device": (CommandAction(device="ups-9", command="beeper.mute"), Role.ADMIN),
+    "any_device": (CommandAction(device="", command="beeper.mute"), Role.ADMIN),
+    "datagram": (DatagramAction(), Role.ADMIN),
+    "remote": (RemoteAction(bridge="b", device="ups-1", command="beeper.mute"), Role.ADMIN),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+async def test_job_needs_the_role_of_what_it_does(shop: Shop, name: str) -> None:
+    shop.world.device("ups-1", "ups")
+    action, least = ACTIONS[name]
+    engineer = Counter(shop, jobs=(job(name, action),))
+    if least is Role.ENGINEER:
+        await engineer.ask("job.run", job=name)
+        assert engineer.run == [f"{name} by Anna"]
+        return
+    code, said = await engineer.refusal("job.run", job=name)
+    assert code == "forbidden"
+    assert said == f"The job {name} does what takes a token of the role admin; this one has engineer."
+    assert engineer.run == []
+    engineer.desk.close()
+    admin = Counter(shop, Role.ADMIN, jobs=(job(name, action),))
+    await admin.ask("job.run", job=name)
+    assert admin.run == [f"{name} by Anna"]
+
+
+async def test_job_is_not_run_for_nobody(shop: Shop) -> None:
+    counter = Counter(shop, jobs=(job("notify", LogAction(text="x")),))
+    with pytest.raises(CommandError, match="this one has none"):
+        await counter.desk.perform("job.run", {"job": "notify"})
+    assert counter.run == []
 
 
 async def test_entry_in_the_event_log(shop: Shop) -> None:

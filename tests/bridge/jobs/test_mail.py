@@ -96,6 +96,15 @@ async def test_mail_with_words_of_its_own_goes_to_its_own_receivers(shop: Shop, 
         pytest.param({"test": True}, "Test: Hello", id="test"),
         pytest.param({"drill": True}, "Drill: Hello", id="drill"),
         pytest.param({"retry": True}, "(repeated, it may have been sent before) Hello", id="repeated"),
+        pytest.param({"late": 61.0}, "(1 min late, the bridge was not running) Hello", id="late"),
+        pytest.param({"late": 7100.0}, "(118 min late, the bridge was not running) Hello", id="late_by_minutes"),
+        pytest.param({"late": 90_000.0}, "(25 h late, the bridge was not running) Hello", id="late_by_hours"),
+        pytest.param({"late": 300_000.0}, "(3 days late, the bridge was not running) Hello", id="late_by_days"),
+        pytest.param(
+            {"late": 600.0, "retry": True},
+            "(10 min late, the bridge was not running) (repeated, it may have been sent before) Hello",
+            id="late_and_repeated",
+        ),
     ],
 )
 async def test_marks_stand_in_subject_and_text(shop: Shop, box: Mailbox, marks: dict[str, Any], subject: str) -> None:
@@ -178,6 +187,7 @@ async def test_mail_trap_is_always_worded_alike(shop: Shop, ups: Device, box: Ma
             "bridge-id": shop.context.bridge.id,
             "origin": "job:notify",
             "repeated": "yes",
+            "late": "0",
             "sequence": "17",
             "time": "2026-01-02T03:04:05+00:00",
             "event": "on_battery",

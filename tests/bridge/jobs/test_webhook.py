@@ -81,7 +81,7 @@ async def test_webhook_gets_the_event_with_the_values_of_its_device(shop: Shop, 
         "job:notify",
         "(repeated, it may have been sent before) Hello on_battery",
     )
-    assert (body["test"], body["drill"], body["repeated"]) == (False, False, True)
+    assert (body["test"], body["drill"], body["repeated"], body["late"]) == (False, False, True, 0)
     assert body["event"] == {
         "seq": 17,
         "at": "2026-01-02T03:04:05+00:00",
