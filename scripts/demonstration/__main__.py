@@ -26,7 +26,8 @@ def main() -> int:
     """Parse the arguments, run, and say how it ended."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
-        description="Start a simulated UPS, the bridge and a real Home Assistant with a dashboard, and stay until Ctrl-C.",
+        description="Start a simulated UPS, the bridge, two shutdown agents and a real Home Assistant with a dashboard, "
+        "and stay until Ctrl-C.",
     )
     parser.add_argument(
         "--check", action="store_true", help="play an outage, measure, and end: non-zero if anything is missing"
@@ -89,8 +90,8 @@ async def _start(stack: Stack) -> None:
         await stack.start_simulator()
     progress("Starting the bridge")
     await stack.start_bridge()
-    progress("Starting Home Assistant (some ten seconds)")
-    await stack.start_home_assistant()
+    progress("Starting Home Assistant (some ten seconds), and two computers with shutdown agents")
+    await asyncio.gather(stack.start_computers(), stack.start_home_assistant())
     progress("Adding the integration through its config flow")
     await stack.add_entry()
     progress("Ready")
@@ -104,6 +105,7 @@ async def _stay(stack: Stack) -> None:
         what = "curl -X POST {}/set -H 'Content-Type: application/json' -d '{{\"mains\": {}}}'"
         print("\n  Take the mains away, and give it back:")
         print(f"    {what.format(stack.control_url, 'false')}\n    {what.format(stack.control_url, 'true')}")
+    print("\n  Before that, arm the plan on the dashboard: two computers are shut down in order, and started again.")
     print("\n  What building management sees:")
     for line in stack.feeds.told(UPS):
         print(f"    {line}")

@@ -29,7 +29,7 @@ async def picture(stack: Stack, target: Path) -> str:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         try:
-            page = await browser.new_page(viewport={"width": 1500, "height": 800}, device_scale_factor=1.25)
+            page = await browser.new_page(viewport={"width": 1840, "height": 800}, device_scale_factor=1.1)
             await page.goto(f"{stack.url}/ridethrough-demo/ups")
             await page.get_by_label("Username").fill(USER)
             await page.get_by_label("Password", exact=True).fill(stack.password)

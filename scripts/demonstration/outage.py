@@ -16,6 +16,9 @@ CHARGE = "sensor.rack_ups_battery_charge"
 RUNTIME = "sensor.rack_ups_runtime"
 LOAD = "sensor.rack_ups_load"
 EVENTS = "event.rack_ups_events"
+PLAN = "sensor.rack_plan_state"
+PLAN_ARMED = "switch.rack_plan_armed"
+WEB, NAS = "sensor.web_server_state", "sensor.nas_state"
 
 
 @dataclass(slots=True)
@@ -89,6 +92,10 @@ async def tell(
         full = await story.step("charge", CHARGE, _number)
         runtime = await story.step("runtime", RUNTIME, _number)
         await story.step("load", LOAD, _number)
+    await story.step("the web server is up", WEB, lambda seen: seen.state == "up")
+    await story.step("the NAS is up", NAS, lambda seen: seen.state == "up")
+    await switch(home_assistant, PLAN_ARMED, on=True)
+    await story.step("the plan is armed", PLAN_ARMED, lambda seen: seen.state == "on")
     events = home_assistant.states[EVENTS].state
 
     say("The mains fails.")
@@ -112,10 +119,13 @@ async def tell(
             lambda seen: _number(seen) and float(seen.state) < float(full.state) - 20,
             seconds=60,
         )
+    await story.step("the plan shuts down", PLAN, lambda seen: seen.state in ("shutting_down", "down"))
     if at_the_depth is not None:
         result = at_the_depth()
         if asyncio.iscoroutine(result):
             await result
+    await story.step("the web server is down", WEB, lambda seen: seen.state == "down", seconds=60)
+    await story.step("the NAS is down", NAS, lambda seen: seen.state == "down", seconds=60)
     await story.step("battery low", BATTERY_LOW, lambda seen: seen.state == "on", bit=1, seconds=120)
 
     say("The mains returns.")
@@ -128,7 +138,18 @@ async def tell(
         low = float(home_assistant.states[CHARGE].state)
         await story.step("charge rises", CHARGE, lambda seen: _number(seen) and float(seen.state) > low, seconds=60)
         await simulator.speed(1)
+        await simulator.set(charge=0.95)
+        await story.step("the NAS is started again", NAS, lambda seen: seen.state == "up", seconds=60)
+        await story.step("the web server is started again", WEB, lambda seen: seen.state == "up", seconds=60)
+        await story.step("the plan is ready again", PLAN, lambda seen: seen.state == "idle", seconds=60)
+    await switch(home_assistant, PLAN_ARMED, on=False)
     return story
+
+
+async def switch(home_assistant: HomeAssistant, entity: str, *, on: bool) -> None:
+    """Switch something as a person does."""
+    service = "turn_on" if on else "turn_off"
+    await home_assistant.ask("call_service", domain="switch", service=service, target={"entity_id": entity})
 
 
 def _number(seen: Seen) -> bool:

@@ -1,4 +1,4 @@
-"""The whole thing as real processes: simulator, bridge and Home Assistant in one folder, started in order."""
+"""The whole thing as real processes: simulator, bridge, agents and Home Assistant in one folder, started in order."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import sys
 
 import aiohttp
 
+from .computers import Computer, wake
 from .faces import FACES, Face
 from .feeds import Feeds, free_port
 from .homeassistant import connected
@@ -24,11 +25,12 @@ DOMAIN = "ridethrough"
 UPS = "rack-ups"
 UPS_NAME = "Rack UPS"
 USER = "demo"
+COMPUTERS = ("web", "nas")
 
 
 @dataclass(slots=True)
 class Stack:
-    """Simulator (unless a real upsd is given), bridge and Home Assistant under one folder."""
+    """Simulator (unless a real upsd is given), bridge, agents and Home Assistant under one folder."""
 
     folder: Path
     upsd: str | None = None
@@ -40,6 +42,7 @@ class Stack:
     control_port: int = field(default_factory=free_port)
     ups_port: int = field(default_factory=free_port)
     trap_port: int = field(default_factory=free_port)
+    pairing_port: int = field(default_factory=free_port)
     feeds: Feeds = field(default_factory=Feeds)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = ""
@@ -48,6 +51,8 @@ class Stack:
     simulator: Process = field(init=False)
     bridge: Process = field(init=False)
     home_assistant: Process = field(init=False)
+    computers: Mapping[str, Computer] = field(init=False)
+    waking: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         """Say how each process is run."""
@@ -69,6 +74,7 @@ class Stack:
             [sys.executable, "-m", "homeassistant", "--config", str(self.ha_folder), "--skip-pip"],
             self.folder / "homeassistant.log",
         )
+        self.computers = {key: Computer(key, self.folder / key) for key in COMPUTERS}
 
     @property
     def line(self) -> Path:
@@ -107,7 +113,15 @@ class Stack:
         link = self._placed(self.face.link) if self.upsd is None else f"nut://{self.upsd}"
         written = (HERE / "ridethrough.yaml").read_text()
         self.bridge_config.write_text(
-            written.format(link=link, api_port=self.api_port, data=self.folder / "bridge", id=UPS, name=UPS_NAME)
+            written.format(
+                link=link,
+                id=UPS,
+                name=UPS_NAME,
+                data=self.folder / "bridge",
+                api_port=self.api_port,
+                pairing_port=self.pairing_port,
+                **{f"{key}_port": computer.port for key, computer in self.computers.items()},
+            )
             + self._placed(self.face.settings)
             + self.feeds.settings
         )
@@ -128,6 +142,14 @@ class Stack:
         await self.bridge.start()
         await self._answering(f"http://127.0.0.1:{self.api_port}/api/v1/health", self.bridge, 30)
 
+    async def start_computers(self) -> None:
+        """Pair their agents with the running bridge, run them, and start again what the bridge wakes."""
+        for computer in self.computers.values():
+            await computer.pair(self.pairing_port, self.bridge_config)
+            await computer.agent.start()
+        journal = f"http://127.0.0.1:{self.api_port}/api/v1/events.csv"
+        self.waking = asyncio.create_task(wake(self.computers.values(), journal, self.token))
+
     async def start_home_assistant(self) -> None:
         """Run Home Assistant and wait until its web server answers."""
         if not self.ha_folder.exists():
@@ -146,8 +168,14 @@ class Stack:
 
     async def stop(self) -> None:
         """End everything, the last started first."""
-        for process in (self.home_assistant, self.bridge, self.tools, self.simulator):
-            await process.stop()
+        if self.waking is not None:
+            self.waking.cancel()
+        await self.home_assistant.stop()
+        await self.bridge.stop()
+        for computer in self.computers.values():
+            await computer.agent.stop()
+        await self.tools.stop()
+        await self.simulator.stop()
 
     def _placed(self, text: str) -> str:
         return text.format(line=self.line, port=self.ups_port, traps=self.trap_port)
@@ -170,6 +198,10 @@ class Stack:
         _store(storage / "http", 2, 2, stable)
         for file in ("configuration.yaml", "dashboard.yaml"):
             shutil.copy(HERE / file, self.ha_folder / file)
+        # What a person makes in the editors, from our blueprints or without.
+        (self.ha_folder / "automations.yaml").write_text("[]\n")
+        (self.ha_folder / "scripts.yaml").write_text("{}\n")
+        shutil.copytree(ROOT / "blueprints", self.ha_folder / "blueprints")
         components = self.ha_folder / "custom_components"
         components.mkdir()
         (components / DOMAIN).symlink_to(ROOT / "custom_components" / DOMAIN)

@@ -305,8 +305,9 @@ def furnish(bridge: BridgePeer, freezer: FrozenDateTimeFactory, folder: Path) ->
     )
     bridge.devices[BATTERY_ID] = device(BATTERY_ID, "battery_system", "Battery room", BRIDGE_ID)
     bridge.devices[PLAN_ID] = device(
-        PLAN_ID, "plan", "Night plan", BRIDGE_ID, commands=["plan.arm", "plan.disarm", "plan.drill", "plan.abort"]
-    )
+        PLAN_ID, "plan", "Night plan", BRIDGE_ID,
+        commands=["plan.arm", "plan.disarm", "plan.drill", "plan.abort", "plan.answer"],
+    )  # fmt: skip
     bridge.points = {
         ups: {
             "battery.charge": reading(100, at=now),
@@ -334,11 +335,13 @@ def furnish(bridge: BridgePeer, freezer: FrozenDateTimeFactory, folder: Path) ->
         PLAN_ID: {
             "plan_armed": state(True, since=now), "plan_drilling": state(False, since=now),
             "plan_running": state(False, since=now), "plan_failed": state(False, since=now),
+            "plan_restarting": state(False, since=now),
         },
     }  # fmt: skip
 
     def answer(message: Mapping[str, Any]) -> dict[str, Any]:
-        house.ordered.append(f"{bridge.devices[message['device']]['name']}: {message['command']}")
+        told = "".join(f" {value}" for value in message.get("arguments", {}).values() if value)
+        house.ordered.append(f"{bridge.devices[message['device']]['name']}: {message['command']}{told}")
         return {"ok": True, "message": "Done.", "confirmed": True}
 
     bridge.answer = answer

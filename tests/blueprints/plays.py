@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.component.bridge_peer import UPS_ID
 
-from .house import UPS_B_ID, House
+from .house import PLAN_ID, UPS_B_ID, House
 
 type Act = Callable[[House], Awaitable[None]]
 
@@ -58,6 +58,29 @@ def begins(key: str, device_id: str = UPS_ID) -> Act:
 def ends(key: str, device_id: str = UPS_ID) -> Act:
     """Let a condition end."""
     return lambda house: house.condition(key, False, device_id)
+
+
+def cannot(what: str) -> Act:
+    """Let `did` fail from now on."""
+
+    async def play(house: House) -> None:
+        house.fails.add(what)
+
+    return play
+
+
+def plan_asks(script: str, order: str) -> Act:
+    """Let the plan ask a script to act."""
+
+    async def play(house: House) -> None:
+        details = {"script": script, "order": order, "stage": "media"}
+        await house.bridge.happen(
+            "plan_script", "occurred", PLAN_ID, kind="system", severity="info", details=details, at=house.now
+        )
+        if house.hass.is_running:
+            await house.settle()
+
+    return play
 
 
 def reads(device_id: str = UPS_ID, **values: Any) -> Act:

@@ -14,12 +14,14 @@ from .plays import (
     Scenario,
     after,
     begins,
+    cannot,
     connection_breaks,
     ends,
     flaps,
     line_is_back,
     line_is_lost,
     machines,
+    plan_asks,
     power_fails,
     power_returns,
     reads,
@@ -516,6 +518,51 @@ MONTHLY = (
     Scenario(_DRILL, STALE, "nothing-is-known", DRILL, (UNTIL_TEST, line_is_lost(PLAN_ID), after(4 * 3600, 3600)), done=("skipped",)),
 )  # fmt: skip
 
+ASKS = {
+    "plan_state": "sensor.night_plan_state", "script": "media", "machines": ["input_boolean.desk", "input_boolean.lab"], "patience": 60,
+    "shutdown_job": [*did("off"), {"action": "homeassistant.turn_off", "target": {"entity_id": ["input_boolean.desk", "input_boolean.lab"]}}],
+    "start_job": [*did("on"), {"action": "homeassistant.turn_on", "target": {"entity_id": ["input_boolean.desk", "input_boolean.lab"]}}],
+    "failed": did("{{ problem }}"),
+}  # fmt: skip
+NOT_OFF = ASKS | {"shutdown_job": did("off")}
+PLAN_RUNS = together(machines("desk", "lab"), power_fails(), begins("plan_running", PLAN_ID))
+PLAN_STARTS = together(power_returns(), ends("plan_running", PLAN_ID), begins("plan_restarting", PLAN_ID))
+ANSWERED = "Night plan: plan.answer media"
+_ASKS = "automation/plan_script"
+ASKERS = (
+    Scenario(_ASKS, OUTAGE, "off-and-on-again", ASKS,
+             (PLAN_RUNS, plan_asks("media", "shutdown"), after(30), PLAN_STARTS, plan_asks("media", "start"), after(30)),
+             done=("off", "on"), ordered=(ANSWERED, ANSWERED), shows={"input_boolean.desk": "on", "input_boolean.lab": "on"}),
+    Scenario(_ASKS, OUTAGE, "another-script", ASKS, (PLAN_RUNS, plan_asks("lights", "shutdown"), after(120)),
+             shows={"input_boolean.desk": "on"}),
+    Scenario(_ASKS, OUTAGE, "answers-when-it-is-off", NOT_OFF,
+             (PLAN_RUNS, plan_asks("media", "shutdown"), after(20), machines("desk", "lab", on=False), after(120)),
+             done=("off",), ordered=(ANSWERED,)),
+    Scenario(_ASKS, OUTAGE, "one-stays-on", NOT_OFF,
+             (PLAN_RUNS, plan_asks("media", "shutdown"), machines("lab", on=False), after(120)),
+             done=("off", "Not off: input_boolean.desk."), ordered=(f"{ANSWERED} Not off: input_boolean.desk.",)),
+    Scenario(_ASKS, OUTAGE, "an-action-fails", ASKS | {"machines": []},
+             (PLAN_RUNS, cannot("off"), plan_asks("media", "shutdown"), after(5)), done=("An action of the automation has failed.",),
+             ordered=(f"{ANSWERED} An action of the automation has failed.",)),
+    Scenario(_ASKS, FLAP, "called-back-while-it-waits", NOT_OFF,
+             (PLAN_RUNS, plan_asks("media", "shutdown"), after(10), power_returns(), plan_asks("media", "withdraw"), after(120)),
+             done=("off", "on"), shows={"input_boolean.desk": "on"}),
+    Scenario(_ASKS, FLAP, "again-and-again", ASKS,
+             (PLAN_RUNS, *(plan_asks("media", "shutdown"), after(5), plan_asks("media", "withdraw"), after(5)) * 3),
+             done=("off", "on") * 3, ordered=(ANSWERED,) * 3, shows={"input_boolean.desk": "on"}),
+    Scenario(_ASKS, RESTART, "asked-while-away", ASKS,
+             (PLAN_RUNS, restart_meanwhile(plan_asks("media", "shutdown")), after(60), restart(), after(60)),
+             done=("off",), ordered=(ANSWERED,), shows={"input_boolean.desk": "off"}),
+    Scenario(_ASKS, RESTART, "not-what-is-over", ASKS,
+             (PLAN_RUNS, restart_meanwhile(plan_asks("media", "shutdown"), ends("plan_running", PLAN_ID), power_returns()), after(120)),
+             shows={"input_boolean.desk": "on"}),
+    Scenario(_ASKS, STALE, "the-connection-breaks", ASKS,
+             (PLAN_RUNS, plan_asks("media", "shutdown"), after(10), connection_breaks(), after(60)),
+             done=("off",), ordered=(ANSWERED,)),
+    Scenario(_ASKS, STALE, "the-ups-is-silent", ASKS,
+             (PLAN_RUNS, line_is_lost(), plan_asks("media", "shutdown"), after(60)), done=("off",), ordered=(ANSWERED,)),
+)  # fmt: skip
+
 GOING = {"machines": ["input_boolean.desk", "input_boolean.storage"], "on_battery": [ON_BATTERY], "pause": 10,
          "before": did("{{ going | length }} go"), "left_on": did("left {{ left }}")}  # fmt: skip
 GO = together(machines("desk", "storage"), power_fails())
@@ -571,5 +618,5 @@ REPORTS = (
 
 SCENARIOS: tuple[Scenario, ...] = (
     *AT_ONCE, *NOTICES, *AFTER_DELAY, *REPEATED, *ON_BATTERY_FOR, *AT_RUNTIME, *STAGED, *RESTARTED, *THRESHOLDS,
-    *REDUNDANCY, *CLIMATE, *MARKERS, *SHEDDING, *FIRES, *BATTERY_TESTS, *MONTHLY, *GOERS, *COMERS, *REPORTS,
+    *REDUNDANCY, *CLIMATE, *MARKERS, *SHEDDING, *FIRES, *BATTERY_TESTS, *MONTHLY, *ASKERS, *GOERS, *COMERS, *REPORTS,
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Real processes: what they leave in this process is not Home Assistant's business."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -27,7 +28,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     try:
         await stack.start_simulator()
         await stack.start_bridge()
-        await stack.start_home_assistant()
+        await asyncio.gather(stack.start_computers(), stack.start_home_assistant())
         await stack.add_entry()
         yield stack
     finally:

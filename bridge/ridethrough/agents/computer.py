@@ -27,8 +27,9 @@ _START, _EXECUTE = "agent.start", "agent.execute"
 RETRIES = Backoff(first=1.0, cap=15.0)
 STEADY = 60.0
 """Seconds of connection after which the next attempt is quick again."""
-SEEN_EVERY = 60.0
-"""Seconds between two notes of when an agent was last seen, while it is: nobody needs more."""
+SEEN_EVERY = 600.0
+"""Seconds between two notes of when an agent was last seen, while it is: each is a line in somebody's logbook. When it
+goes, the last time is noted in any case."""
 BURST, REFILL = 10, 30.0
 """Changes of state that an agent may show at once, and seconds for each further one: they are events in the journal,
 and one that has been taken over must not fill it. The last state is shown in any case, later."""
@@ -82,6 +83,7 @@ class Computer:
         self._reason = "it has not been connected to yet"
         self._address = ""
         """Where it was last."""
+        self._seen = household.clock.utc()
         self._seen_noted = 0.0
         self._tokens, self._filled = float(BURST), household.clock.monotonic()
         self._known = False
@@ -296,8 +298,11 @@ class Computer:
             self._say_lost()
         else:
             self._await_loss()
+        if not silent:
+            self._seen = self._clock.utc()
         with self._site.transaction():
             self._told.lost()
+            self._post_seen()
             self._post()
 
     def _failed(self, error: AgentError) -> None:
@@ -329,10 +334,13 @@ class Computer:
         _LOGGER.warning("%s is lost: %s", self._name, self._reason)
 
     def _note_seen(self, *, at_once: bool = False) -> None:
-        now = self._clock.monotonic()
-        if at_once or now - self._seen_noted >= SEEN_EVERY:
-            self._seen_noted = now
-            self._own.post({"agent.last_seen": self._clock.utc().isoformat()})
+        self._seen = self._clock.utc()
+        if at_once or self._clock.monotonic() - self._seen_noted >= SEEN_EVERY:
+            self._post_seen()
+
+    def _post_seen(self) -> None:
+        self._seen_noted = self._clock.monotonic()
+        self._own.post({"agent.last_seen": self._seen.isoformat()})
 
     def _post(self) -> None:
         """Post what the bridge itself knows, and have remembered what must be."""

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 import socket
 
@@ -61,11 +62,15 @@ async def test_what_the_configuration_does_not_grant_is_refused(bridge: Bridge) 
 async def test_an_agent_that_falls_silent_is_lost_after_three_signs_of_life(bridge: Bridge) -> None:
     peer = await bridge.connected()
     await bridge.passes(15)
+    greeted = bridge.value("agent.last_seen")
     peer.silent = True
     began = bridge.clock.monotonic()
+    silent = bridge.clock.utc()
     await bridge.until(lambda: bridge.on("agent_lost"), step=0.5)
     assert 25 <= bridge.clock.monotonic() - began <= 45
     assert bridge.value("agent.state") == "lost"
+    seen = datetime.fromisoformat(str(bridge.value("agent.last_seen")))
+    assert datetime.fromisoformat(str(greeted)) < seen < silent + timedelta(seconds=10)
     assert not bridge.on("agent_connected")
     version = bridge.reading("agent.version")
     assert version is not None
