@@ -22,6 +22,7 @@ from .errors import (
     VersionNotSupported,
 )
 from .journal import journal_store
+from .outages import outage_store
 from .services import async_setup_services
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -71,6 +72,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
     issues.clear(hass, entry)
     if entry.unique_id is not None:
         await journal_store(hass, entry.unique_id).async_remove()
+        await outage_store(hass, entry.unique_id).async_remove()
 
 
 async def async_remove_config_entry_device(

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import override
+from typing import Any, Final, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
 from .catalogue import ConditionType, PointType, enabled_by_default
@@ -16,6 +17,9 @@ from .switch import switched_conditions
 from .wire import Device, Quality
 
 PARALLEL_UPDATES = 0
+
+ATTR_SINCE: Final = "since"
+"""When it began or ended, as the bridge knows it: Home Assistant's own `last_changed` begins anew with each restart."""
 
 
 async def async_setup_entry(
@@ -59,6 +63,15 @@ class ConditionBinarySensor(ConditionEntity, BinarySensorEntity):
     def is_on(self) -> bool | None:
         """Whether it is so."""
         return self.active
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        """Since when it is so, or not so."""
+        state = self.bridge.mirror.conditions(self.device_id).get(self.condition)
+        if state is None or self.active is None:
+            return None
+        return {ATTR_SINCE: dt_util.utc_from_timestamp(state.since).isoformat(timespec="milliseconds")}
 
 
 class PointBinarySensor(PointEntity, BinarySensorEntity):

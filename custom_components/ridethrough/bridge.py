@@ -2,23 +2,27 @@
 
 from collections.abc import Callable, Iterable
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import Event as HassEvent, HomeAssistant, callback
+from homeassistant.core import CoreState, Event as HassEvent, HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.start import async_at_started
+from homeassistant.util.signal_type import SignalType
 
 from . import issues
 from .catalogue import Catalogue
 from .client import Address, BridgeClient, Callbacks
 from .configuration import Kind
-from .const import CONF_FINGERPRINT, CONF_TLS
+from .const import CONF_FINGERPRINT, CONF_TLS, DOMAIN
+from .device_issues import DeviceIssues
 from .devices import DeviceTree, main_ancestor
 from .entity import RidethroughEntity
 from .errors import RidethroughError, TokenRefused
 from .journal import Journal
 from .mirror import Mirror
+from .outages import Outages
 from .subentries import Subentries
 from .wire import Device, Event
 
@@ -26,6 +30,9 @@ type RidethroughConfigEntry = ConfigEntry[Bridge]
 type EntityFactory = Callable[[], RidethroughEntity]
 type EntityBuilder = Callable[[Bridge, Device], Iterable[tuple[str, EntityFactory]]]
 """Says which entities a device should have now: a key that is unique among them, and how to make each."""
+
+SIGNAL_EVENT: SignalType[Bridge, Event, bool] = SignalType(f"{DOMAIN}_event")
+"""A bridge, an event of its journal, and whether that happened while we were away."""
 
 
 def address_of(entry: ConfigEntry) -> Address:
@@ -42,7 +49,8 @@ class Bridge:
         self.id = entry.unique_id
         self.catalogue = catalogue
         self.mirror = Mirror()
-        self.journal = Journal(hass, self.id)
+        self.journal = Journal(hass, self.id, self._on_delivered)
+        self.outages = Outages(hass, self)
         self.client = BridgeClient(
             async_get_clientsession(hass),
             address_of(entry),
@@ -64,9 +72,11 @@ class Bridge:
         self._held: set[str] = set()
         """New devices that wait until it is known to which subentry they belong."""
         self._begun = False
+        self._handing_on = False
         self._availability: list[Callable[[], None]] = []
         self._platforms: list[_Platform] = []
         self.mirror.on_structure(self._on_structure)
+        self.device_issues = DeviceIssues(hass, entry, self.mirror)
 
     @property
     def online(self) -> bool:
@@ -79,6 +89,7 @@ class Bridge:
         Raises what `BridgeClient.start` raises.
         """
         await self.journal.load()
+        await self.outages.load()
         await self.client.start(
             lambda coroutine, name: self._entry.async_create_background_task(self._hass, coroutine, name)
         )
@@ -97,13 +108,15 @@ class Bridge:
 
     async def disconnect(self) -> None:
         """Close the connection and write down which events were seen."""
+        await self.outages.save()
         await self.client.stop()
         await self.journal.save()
 
     @callback
     def begin_events(self) -> None:
-        """Hand on events as soon as Home Assistant has started."""
-        self._entry.async_on_unload(async_at_started(self._hass, self._on_started))
+        """Hand on events as soon as Home Assistant has started and the entry counts as set up: targets mean it then."""
+        self._entry.async_on_unload(async_at_started(self._hass, self._on_ready))
+        self._entry.async_on_unload(self._entry.async_on_state_change(self._on_ready))
 
     @callback
     def on_availability(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -124,6 +137,10 @@ class Bridge:
 
     def _on_event(self, event: Event) -> None:
         self.journal.receive(event)
+
+    def _on_delivered(self, event: Event, past: bool) -> None:
+        self.outages.note(event)
+        async_dispatcher_send(self._hass, SIGNAL_EVENT, self, event, past)
 
     def _on_state(self) -> None:
         if self.online:
@@ -189,10 +206,15 @@ class Bridge:
             platform.grow(show)
 
     @callback
-    def _on_started(self, _hass: HomeAssistant) -> None:
-        self.journal.release()
+    def _on_ready(self, _hass: HomeAssistant | None = None) -> None:
+        started = self._hass.state is CoreState.running
+        if started and self._entry.state is ConfigEntryState.LOADED and not self._handing_on:
+            self._handing_on = True
+            self.journal.release()
+            self.outages.begin()
 
     async def _on_stop(self, _event: HassEvent) -> None:
+        await self.outages.save()
         await self.client.stop()
 
 

@@ -22,7 +22,7 @@ from .wire import Device
 
 MANUFACTURER = "Ridethrough"
 BRIDGE = "bridge"
-OWN: Mapping[str, str] = {BRIDGE: "Bridge", "feed": "Feed"}
+OWN: Mapping[str, str] = {BRIDGE: "Bridge", "feed": "Feed", "agent": "Shutdown agent", "plan": "Shutdown plan"}
 """What of ourselves is shown as a device, and what stands for its model."""
 
 
@@ -79,6 +79,11 @@ class DeviceTree:
     def registered(self, device: str) -> bool:
         """Whether the registry has a device."""
         return (self._find_child(device) or self._find(device)) is not None
+
+    def registry_id(self, device: str) -> str | None:
+        """Return what the registry calls a device."""
+        entry = self._find_child(device) or self._find(device)
+        return None if entry is None else entry.id
 
     @callback
     def adopt(self) -> frozenset[str]:

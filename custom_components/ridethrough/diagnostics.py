@@ -14,7 +14,8 @@ from .const import CONF_FINGERPRINT, DOMAIN
 
 TO_REDACT = frozenset({CONF_TOKEN, CONF_HOST, CONF_FINGERPRINT, "serial"})
 PRIVATE_POINT = re.compile(
-    r"(^|[._])(serial|macaddr|contact|location)(\.|$)|parameter\..*(port|community|login|user|secname|pass|serial)",
+    r"(^|[._])(serial|macaddr|contact|location)(\.|$)|^agent\.(address|last_command)$"
+    r"|parameter\..*(port|community|login|user|secname|pass|serial)",
     re.IGNORECASE,
 )
 """Points that tell who and where, or, as NUT's driver parameters may, how to get in."""
@@ -34,6 +35,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Ridethr
             "counters": dict(client.counters),
         },
         "journal": {"received": bridge.journal.received, "delivered": bridge.journal.delivered},
+        "supplies": {device: asdict(supply) for device, supply in bridge.outages.supplies.items()},
         "revision": bridge.mirror.revision,
         "devices": [_device(bridge, device) for device in bridge.mirror.devices],
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, override
 
 from homeassistant.core import callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.entity import Entity
 
 from .const import DOMAIN
@@ -27,6 +27,8 @@ COMMAND_ERRORS = frozenset(
     }
 )
 """The contract's codes; each has a translation. A code we do not know is shown as `refused`."""
+MISTAKES = frozenset({"unknown_device", "unknown_command", "bad_argument"})
+"""Those by which the bridge says that what was asked is wrong."""
 
 
 async def send_command(bridge: Bridge, device: str, command: str, arguments: Mapping[str, Value] | None = None) -> None:
@@ -35,7 +37,8 @@ async def send_command(bridge: Bridge, device: str, command: str, arguments: Map
     try:
         await bridge.client.command(device, command, arguments)
     except CommandFailed as error:
-        raise HomeAssistantError(
+        kind = ServiceValidationError if error.code in MISTAKES else HomeAssistantError
+        raise kind(
             translation_domain=DOMAIN,
             translation_key=f"command_{error.code if error.code in COMMAND_ERRORS else 'refused'}",
             translation_placeholders={

@@ -10,7 +10,7 @@ from homeassistant.loader import async_get_loaded_integration
 
 from .const import API_MAX, DOMAIN
 from .errors import CertificateChanged, CertificateNotTrusted, DifferentBridge, RidethroughError, VersionNotSupported
-from .wire import Hello
+from .wire import Device, Hello
 
 UPDATE_INTEGRATION = "update_integration"
 """The bridge is too new for us."""
@@ -22,9 +22,11 @@ DIFFERENT_BRIDGE = "different_bridge"
 CERTIFICATE_CHANGED = "certificate_changed"
 REMOVAL_FAILED = "removal_failed"
 """A device was removed in Home Assistant, but the bridge still has it. There is one for each such device."""
+OF_DEVICES = ("agent_unpaired", "plan_too_long")
+"""What the bridge says of a device that a person should put right; one for each such device."""
 OF_CONNECTION = (UPDATE_INTEGRATION, UPDATE_BRIDGE, DIFFERENT_BRIDGE, CERTIFICATE_CHANGED)
 """What is settled as soon as there is a connection."""
-ALL = (*OF_CONNECTION, BRIDGE_NEWER, REMOVAL_FAILED)
+ALL = (*OF_CONNECTION, BRIDGE_NEWER, REMOVAL_FAILED, *OF_DEVICES)
 
 
 @callback
@@ -79,11 +81,36 @@ def removals(hass: HomeAssistant, entry: ConfigEntry, devices: Container[str]) -
 
 
 @callback
+def complain(hass: HomeAssistant, entry: ConfigEntry, key: str, device: Device, message: str) -> None:
+    """Say what is wrong with a device, one of OF_DEVICES."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        f"{_id(entry, key)}_{device.id}",
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=key,
+        translation_placeholders={"entry": entry.title, "name": device.name, "key": device.key, "message": message},
+    )
+
+
+@callback
+def settle(hass: HomeAssistant, entry: ConfigEntry, device: str) -> None:
+    """Take back what was said of a device."""
+    for key in OF_DEVICES:
+        ir.async_delete_issue(hass, DOMAIN, f"{_id(entry, key)}_{device}")
+
+
+@callback
 def clear(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back all issues of an entry that is gone."""
     for key in ALL:
         ir.async_delete_issue(hass, DOMAIN, _id(entry, key))
     removals(hass, entry, ())
+    prefixes = tuple(f"{_id(entry, key)}_" for key in OF_DEVICES)
+    for domain, issue_id in tuple(ir.async_get(hass).issues):
+        if domain == DOMAIN and issue_id.startswith(prefixes):
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
 def _release(version: AwesomeVersion) -> tuple[int, int]:

@@ -23,6 +23,8 @@ SAVE_DELAY = 0.2
 Home Assistant after a long absence brings thousands at once."""
 
 type EventListener = Callable[[Event], None]
+type Follower = Callable[[Event, bool], None]
+"""Called with every event, and with whether it happened while we were away."""
 
 
 class _Stored(TypedDict):
@@ -37,9 +39,12 @@ def journal_store(hass: HomeAssistant, bridge_id: str) -> Store[_Stored]:
 class Journal:
     """Hands events on to whoever listens for their device; what came too early waits its turn."""
 
-    def __init__(self, hass: HomeAssistant, bridge_id: str) -> None:
+    def __init__(self, hass: HomeAssistant, bridge_id: str, follower: Follower = lambda event, past: None) -> None:
         """Create a journal that holds everything back until `release()`."""
         self._store = journal_store(hass, bridge_id)
+        self._follower = follower
+        self._past: int | None = None
+        """The number of the last event that had happened when we last connected."""
         self._received: int | None = None
         self._delivered: int | None = None
         self._pending: deque[Event] = deque()
@@ -74,6 +79,7 @@ class Journal:
         The first time ever, that is where we begin. A journal that ends before what we know was restored from an
         older copy: its next events are new although their numbers are not.
         """
+        self._past = last
         if self._received is None or self._received > last:
             if self._received is not None:
                 _LOGGER.warning("The bridge's event journal went back from %s to %s", self._received, last)
@@ -124,12 +130,13 @@ class Journal:
             return
         while self._pending and self._pending[0].device not in self._expected:
             event = self._pending.popleft()
-            if (listener := self._listeners.get(event.device)) is not None:
-                try:
+            try:
+                if (listener := self._listeners.get(event.device)) is not None:
                     listener(event)
-                except Exception:
-                    # The next event must come all the same.
-                    _LOGGER.exception("Event %s was not taken", event.seq)
+                self._follower(event, self._past is not None and event.seq <= self._past)
+            except Exception:
+                # The next event must come all the same.
+                _LOGGER.exception("Event %s was not taken", event.seq)
             self._delivered = event.seq
         self._save_soon()
 

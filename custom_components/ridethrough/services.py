@@ -1,23 +1,22 @@
 """The integration's own actions: what people ask for, and any command with its arguments."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import config_validation as cv, device_registry as dr, entity_registry as er, service, target
+from homeassistant.helpers import config_validation as cv, service
 import probatio
 
+from .actions import ACTIONS, Action
 from .bridge import Bridge, RidethroughConfigEntry
 from .const import DOMAIN
 from .entity import send_command
 from .errors import CommandFailed
-from .wire import Value
+from .selection import bridges, selected
 
 SERVICE_COMMAND = "command"
 SERVICE_HISTORY = "get_alert_history"
@@ -34,66 +33,7 @@ COMMAND_SCHEMA = probatio.Schema(
 
 HISTORY_SCHEMA = probatio.Schema({probatio.Required(ATTR_DEVICE_ID): cv.string})
 
-type Asked = tuple[str, dict[str, Value]]
-"""A command of the catalogue, and its arguments."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """An action for all targets that have its command."""
-
-    name: str
-    fields: Mapping[probatio.Marker, Any]
-    asked: Callable[[Mapping[str, Any]], Asked]
-    """Turns what was filled in into a command."""
-
-
-def _shutdown(data: Mapping[str, Any]) -> Asked:
-    times = {name: data[name] for name in ("delay", "restore") if name in data}
-    if data["type"] == "outputs":
-        return "outputs.off", times
-    if data["restart"]:
-        return "shutdown.return", times
-    times.pop("restore", None)
-    return "shutdown.stayoff", times
-
-
-def _test_battery(data: Mapping[str, Any]) -> Asked:
-    if data["mode"] == "timed":
-        return "test.battery.start", {"duration": data["minutes"]} if "minutes" in data else {}
-    return f"test.battery.start.{data['mode']}", {}
-
-
-def _set_output(data: Mapping[str, Any]) -> Asked:
-    return "output.set", {"number": data["number"], "state": int(data["state"])}
-
-
-ACTIONS: Final = (
-    Action(
-        "shutdown",
-        {
-            probatio.Optional("type", default="ups"): probatio.In(["ups", "outputs"]),
-            probatio.Optional("delay"): cv.positive_int,
-            probatio.Optional("restart", default=True): cv.boolean,
-            probatio.Optional("restore"): cv.positive_int,
-        },
-        _shutdown,
-    ),
-    Action(
-        "test_battery",
-        {
-            probatio.Optional("mode", default="quick"): probatio.In(["quick", "timed", "deep"]),
-            probatio.Optional("minutes"): cv.positive_int,
-        },
-        _test_battery,
-    ),
-    Action(
-        "set_output",
-        {probatio.Required("number"): cv.positive_int, probatio.Required("state"): cv.boolean},
-        _set_output,
-    ),
-)
-"""What has a form of its own. The bounds of numbers are the bridge's: it says what a device permits."""
+TARGET_KEYS = frozenset(str(marker) for marker in cv.TARGET_SERVICE_FIELDS)
 
 
 @callback
@@ -104,10 +44,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN, SERVICE_HISTORY, _history, schema=HISTORY_SCHEMA, supports_response=SupportsResponse.ONLY
     )
     for action in ACTIONS:
-        schema = probatio.All(
-            probatio.Schema({**cv.TARGET_SERVICE_FIELDS, **action.fields}),
-            cv.has_at_least_one_key(*cv.TARGET_SERVICE_FIELDS),
-        )
+        schema: probatio.Schema | probatio.All[Any] = probatio.Schema({**cv.TARGET_SERVICE_FIELDS, **action.fields})
+        if not action.of_bridge:
+            schema = probatio.All(schema, cv.has_at_least_one_key(*cv.TARGET_SERVICE_FIELDS))
         hass.services.async_register(DOMAIN, action.name, partial(_act, action), schema=schema)
 
 
@@ -147,42 +86,32 @@ def _device(call: ServiceCall) -> tuple[Bridge, str]:
 
 
 async def _act(action: Action, call: ServiceCall) -> None:
-    """Give one command to all targets that have it; the first refusal is raised when all have been asked."""
-    command, arguments = action.asked(call.data)
+    """Give a command to all targets that have it; the first refusal is raised when all have been asked."""
+    asked = action.asked(call.data)
     targets = [
-        (bridge, device)
-        for bridge, device in _targets(call)
+        (bridge, device, command, arguments)
+        for bridge, device in _targets(action, call)
+        for command, arguments in asked
         if bridge.catalogue.command(bridge.mirror.devices[device].kind, command) is not None
     ]
+    # A bridge that is asked itself asks its agents: they need not be asked twice.
+    asking = {bridge.id for bridge, device, _, _ in targets if device == bridge.id}
+    targets = [found for found in targets if found[0].id not in asking or found[1] == found[0].id]
     if not targets:
         raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="no_target", translation_placeholders={"action": command}
+            translation_domain=DOMAIN, translation_key="no_target", translation_placeholders={"action": asked[0][0]}
         )
-    results = await asyncio.gather(
-        *(send_command(bridge, device, command, arguments) for bridge, device in targets), return_exceptions=True
-    )
+    results = await asyncio.gather(*(send_command(*found) for found in targets), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
 
 
-def _targets(call: ServiceCall) -> Iterator[tuple[Bridge, str]]:
-    """Find the devices of bridges that an action is for: named, or those of entities, areas, floors and labels."""
-    selected = target.async_extract_referenced_entity_ids(
-        call.hass, target.TargetSelection(call.data), primary_entities_only=False
-    )
-    devices, entities = dr.async_get(call.hass), er.async_get(call.hass)
-    ids = set(selected.referenced_devices)
-    for entity_id in selected.referenced | selected.indirectly_referenced:
-        entity = entities.async_get(entity_id)
-        if entity is not None and entity.platform == DOMAIN and entity.device_id is not None:
-            ids.add(entity.device_id)
-    for registry_id in sorted(ids):
-        device = devices.async_get(registry_id)
-        entry = None if device is None else call.hass.config_entries.async_get_entry(device.config_entry_id or "")
-        if device is None or entry is None or entry.domain != DOMAIN or entry.state is not ConfigEntryState.LOADED:
-            continue
-        bridge: Bridge = entry.runtime_data
-        for domain, device_id in device.identifiers:
-            if domain == DOMAIN and device_id in bridge.mirror.devices:
-                yield bridge, device_id
+def _targets(action: Action, call: ServiceCall) -> list[tuple[Bridge, str]]:
+    """Return the devices an action is for; where none is named, the only bridge there is."""
+    if not action.of_bridge or any(name in call.data for name in TARGET_KEYS):
+        return list(selected(call.hass, call.data))
+    there = [(bridge, bridge.id) for bridge in bridges(call.hass) if bridge.id in bridge.mirror.devices]
+    if len(there) > 1:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="which_bridge")
+    return there

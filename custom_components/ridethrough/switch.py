@@ -20,6 +20,9 @@ TOGGLES: Final[Mapping[str, str]] = {"beeper": "beeper.toggle"}
 """Switches that a device with only one command for both directions can have too (Megatec Q)."""
 DEVICE_CLASSES: Final[Mapping[str, SwitchDeviceClass]] = {"outlet": SwitchDeviceClass.OUTLET}
 
+NAMED: Final = frozenset({"plan"})
+"""Switches that keep their name, as one might take them for their device: to arm a plan is not to carry it out."""
+
 
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
@@ -74,7 +77,7 @@ class CommandSwitch(CommandEntity, SwitchEntity):
         self._attr_entity_category = row.category
         self._attr_entity_registry_enabled_default = row.enabled
         self._attr_device_class = DEVICE_CLASSES.get(row.key)
-        if row.key == device.kind:
+        if row.key == device.kind and row.key not in NAMED:
             # What the device is there for is called as the device.
             self._attr_name = None
 

@@ -34,6 +34,7 @@ async def test_diagnostics_show_everything_but_secrets(
     assert ups["serial"] == REDACTED
     assert ups["points"]["battery.charge"]["value"] == 97.6
     assert ups["unknown"] == ["quantum.flux"]
+    assert shown["supplies"][UPS_ID]["runtime"] == 1800
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ async def test_diagnostics_show_everything_but_secrets(
     [
         *("ups.serial", "ups.serial.internal", "ambient.parent.serial", "device.macaddr", "device.contact"),
         *("device.location", "driver.parameter.port", "driver.parameter.community", "driver.parameter.privPassword"),
+        *("agent.address", "agent.last_command"),
     ],
 )
 async def test_diagnostics_keep_private_points_to_themselves(

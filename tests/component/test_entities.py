@@ -78,6 +78,21 @@ async def test_condition_that_is_not_good_is_unavailable(
     assert state_of(hass, "binary_sensor.rack_ups_battery_low") == STATE_OFF
 
 
+async def test_condition_tells_since_when_as_the_bridge_knows_it(
+    hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
+) -> None:
+    await bridge.change(conditions={UPS_ID: {"on_battery": state(True, since=1_795_000_000)}})
+    await until(hass, shows(hass, ON_BATTERY, STATE_ON))
+    shown = hass.states.get(ON_BATTERY)
+    assert shown is not None
+    assert shown.attributes["since"] == "2026-11-18T11:06:40.000+00:00"
+    await bridge.change(conditions={UPS_ID: {"on_battery": state(True, "lost", since=1_795_000_000)}})
+    await until(hass, shows(hass, ON_BATTERY, STATE_UNAVAILABLE))
+    shown = hass.states.get(ON_BATTERY)
+    assert shown is not None
+    assert "since" not in shown.attributes
+
+
 async def test_reading_that_contradicts_the_catalogue_is_unknown(
     hass: HomeAssistant, bridge: BridgePeer, loaded: MockConfigEntry
 ) -> None:

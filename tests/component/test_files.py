@@ -10,6 +10,7 @@ from typing import Any
 import homeassistant.components
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
+from homeassistant.helpers import condition, trigger
 from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
@@ -19,6 +20,8 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.ridethrough import SETUP_ERRORS
+from custom_components.ridethrough.actions import ACTIONS
+from custom_components.ridethrough.condition import CONDITIONS
 from custom_components.ridethrough.config_flow import ERRORS
 from custom_components.ridethrough.configuration import Kind, Reach, possibilities
 from custom_components.ridethrough.device_flow import ABORTS, ERRORS as ERRORS_OF_DEVICES
@@ -31,7 +34,7 @@ from custom_components.ridethrough.device_form import (
 )
 from custom_components.ridethrough.entity import COMMAND_ERRORS
 from custom_components.ridethrough.issues import ALL
-from custom_components.ridethrough.services import ACTIONS
+from custom_components.ridethrough.trigger import TRIGGERS
 
 from .bridge_peer import SCHEMES
 
@@ -90,7 +93,9 @@ def test_nothing_is_imported_but_home_assistant_and_what_it_brings() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_error_issue_and_abort_has_its_words(language: str) -> None:
     words = read(f"translations/{language}.json")
-    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device", "no_target"} <= set(words["exceptions"])
+    assert {*SETUP_ERRORS.values(), "cannot_connect", "unknown_device", "no_target", "which_bridge"} <= set(
+        words["exceptions"]
+    )
     assert {f"command_{code}" for code in COMMAND_ERRORS} <= set(words["exceptions"])
     assert {*ERRORS.values(), "cannot_connect"} == set(words["config"]["error"])
     assert set(ALL) == set(words["issues"])
@@ -106,24 +111,79 @@ def test_commands_that_the_words_tell_to_type_are_complete(language: str) -> Non
     assert told.count("token create home-assistant --role engineer") == 5
     # Once for each type of subentry.
     assert told.count("token create home-assistant --role admin") == 2
-    assert len(told) == 7
+    assert told.count("agent invite {key}") == 1
+    assert len(told) == 8
 
 
 def test_action_is_described_and_has_an_icon() -> None:
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
     assert set(described) == set(read("strings.json")["services"]) == set(read("icons.json")["services"])
     for name, action in described.items():
-        assert set(action["fields"]) == set(read("strings.json")["services"][name]["fields"])
-        for field in action["fields"].values():
+        fields = action.get("fields", {})
+        assert set(fields) == set(read("strings.json")["services"][name]["fields"])
+        for field in fields.values():
             if (select := field["selector"].get("select")) is not None:
                 words = read("strings.json")["selector"][select["translation_key"]]["options"]
                 assert set(select["options"]) == set(words)
 
 
+@pytest.mark.parametrize(
+    ("sort", "known"), [("triggers", TRIGGERS), ("conditions", CONDITIONS)], ids=["triggers", "conditions"]
+)
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_trigger_and_condition_is_described_in_words_and_has_an_icon(
+    sort: str, known: dict[str, type[Any]], language: str
+) -> None:
+    described = {key: row for key, row in load_yaml_dict(str(INTEGRATION / f"{sort}.yaml")).items() if key[0] != "."}
+    words = read(f"translations/{language}.json")
+    assert set(described) == set(known) == set(words[sort]) == set(read("icons.json")[sort])
+    for name, row in described.items():
+        assert {integration["integration"] for integration in row["target"]["device"]} == {"ridethrough"}
+        fields = row.get("fields", {})
+        assert set(fields) == set(words[sort][name]["fields"])
+        for field in fields.values():
+            if (select := field["selector"].get("select")) is not None:
+                assert set(select["options"]) <= set(words["selector"][select["translation_key"]]["options"])
+
+
+@pytest.mark.parametrize(
+    ("sort", "known"), [("triggers", TRIGGERS), ("conditions", CONDITIONS)], ids=["triggers", "conditions"]
+)
+async def test_triggers_and_conditions_take_what_their_forms_offer(
+    hass: HomeAssistant, sort: str, known: dict[str, type[Any]]
+) -> None:
+    described = load_yaml_dict(str(INTEGRATION / f"{sort}.yaml"))
+    for name, kind in known.items():
+        fields = described[name].get("fields", {})
+        taken = {str(marker) for marker in kind.fields} | ({"include_past"} & set(fields))
+        assert taken == set(fields)
+        demanded = {str(marker) for marker in kind.fields if isinstance(marker, probatio.Required)}
+        assert demanded == {key for key, field in fields.items() if field["required"]}
+        # What the form begins with is accepted as it is.
+        begun = {key: field["default"] for key, field in fields.items() if "default" in field}
+        await kind.async_validate_config(hass, {"target": {"device_id": "one"}, "options": begun})
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "known"),
+    [(trigger.async_get_all_descriptions, TRIGGERS), (condition.async_get_all_descriptions, CONDITIONS)],
+    ids=["triggers", "conditions"],
+)
+async def test_home_assistant_reads_the_descriptions(
+    hass: HomeAssistant, descriptions: Any, known: dict[str, type[Any]]
+) -> None:
+    assert await async_setup_component(hass, "automation", {})
+    assert await async_setup_component(hass, "ridethrough", {})
+    await hass.async_block_till_done()
+    ours = {key: value for key, value in (await descriptions(hass)).items() if key.startswith("ridethrough.")}
+    assert set(ours) == {f"ridethrough.{name}" for name in known}
+    assert all(ours.values())
+
+
 def test_actions_take_what_their_forms_offer() -> None:
     described = load_yaml_dict(str(INTEGRATION / "services.yaml"))
     for action in ACTIONS:
-        offered = described[action.name]["fields"]
+        offered = described[action.name].get("fields", {})
         assert {str(marker): isinstance(marker, probatio.Required) for marker in action.fields} == {
             name: field["required"] for name, field in offered.items()
         }

@@ -102,7 +102,7 @@ def broken(tables: dict[str, Any]) -> Locale:
 @pytest.mark.parametrize(
     ("tables", "problem"),
     [
-        ({"kinds": {"ups": "USV"}}, r"\[kinds\]: missing \['battery_module', .*'bridge', .*'outlet'"),
+        ({"kinds": {"ups": "USV"}}, r"\[kinds\]: missing \[.*'battery_module', .*'bridge', .*'outlet'"),
         ({"arguments": {}}, r"\[arguments\]: missing"),
         ({"point_options": {"ups.mode": {"warp": "Warp"}}}, r"\[options\]|\[point_options\]"),
     ],
@@ -130,7 +130,18 @@ def test_german_is_not_english() -> None:
     english, german = names("en"), names("de")
     same = {german[place] for place in english if english[place] == german[place]}
     # Words that German has taken over.
-    assert same <= {"Alarm", "Bypass", "Clients", "Normal", "Test", "Version", "Watchdog"}
+    assert same <= {
+        "Alarm",
+        "Bypass",
+        "Clients",
+        "Normal",
+        "SMS",
+        "Test",
+        "Version",
+        "Wake on LAN",
+        "Watchdog",
+        "Webhook",
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -146,7 +157,7 @@ def test_texts_are_as_home_assistant_wants_them(language: str) -> None:
 
 
 def test_english_names_are_in_sentence_case() -> None:
-    proper = {"UPS", "USB", "MAC", "ID", "A", "B", "AUX", "I/O"}
+    proper = {"UPS", "USB", "MAC", "ID", "A", "B", "AUX", "I/O", "LAN"}
     for place, text in names("en").items():
         words = re.sub(r"\{\w+\}", "", text).split()
         assert not [word for word in words[1:] if word[0].isupper() and word.rstrip(":") not in proper], (

@@ -20,7 +20,7 @@ from .logs import set_up
 from .memory import Memory
 from .pairing import pair, read_host
 from .service import AlreadyRunning, lock, serve
-from .systems import configuration_path
+from .systems import configuration_path, guard_own_folder
 from .texts import clean
 from .votes import Votes
 
@@ -89,6 +89,7 @@ def _do(options: argparse.Namespace, configuration: Configuration) -> int:
     if options.command == "run":
         return _run(configuration, options.dry_run)
     if options.command == "pair":
+        guard_own_folder()
         host, port = read_host(options.host)
         name = clean(options.name or configuration.name, 64)
         bridge = pair(bridges, host, port, "".join(options.code), name, configuration.port)
@@ -166,6 +167,7 @@ def _install(options: argparse.Namespace) -> int:
         for command in installation.commands:
             print(f"  {subprocess.list2cmdline(command)}")
         return 0
+    guard_own_folder()
     installation.install()
     print(f"Written: {installation.path}. The agent runs from now on, and is started with the computer.")
     return 0

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 import contextlib
 from dataclasses import dataclass
-import errno
 import logging
 import socket
 import ssl
@@ -120,9 +119,9 @@ class Listener:
                 try:
                     connection, peer = await loop.sock_accept(server)
                 except OSError as error:
+                    # Too many open files, for example: it is no use to try again at once.
                     self._say("A connection cannot be accepted: %s", str(error))
-                    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                        await asyncio.sleep(0.5)
+                    await asyncio.sleep(0.2)
                     continue
                 self._admit(connection, str(peer[0]))
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from .configuration import Configuration
-from .systems import MACOS, WINDOWS
+from .systems import WINDOWS
 from .texts import clean
 
 LOGGER = logging.getLogger("ridethrough_agent")
@@ -19,6 +19,8 @@ SIZE = 1_000_000
 KEPT = 4
 """Earlier log files that are kept."""
 _LINE = 2000
+SYSLOGS = (Path("/dev/log"), Path("/var/run/syslog"))
+"""Where Linux and macOS have it."""
 
 
 class OneLine(logging.Formatter):
@@ -49,13 +51,11 @@ def set_up(configuration: Configuration) -> None:
     except OSError as error:
         LOGGER.error("The log %s cannot be written: %s", configuration.log, error)
     if configuration.syslog and not WINDOWS:
-        address = "/var/run/syslog" if MACOS else "/dev/log"
-        try:
-            syslog = logging.handlers.SysLogHandler(address, logging.handlers.SysLogHandler.LOG_DAEMON)
-            syslog.ident = "ridethrough-agent: "
-            _add(syslog, "%(levelname)s %(message)s")
-        except OSError as error:
-            LOGGER.error("There is no syslog at %s: %s", Path(address), error)
+        # One that is not there yet is tried again with each line.
+        address = next((str(path) for path in SYSLOGS if path.exists()), str(SYSLOGS[0]))
+        syslog = logging.handlers.SysLogHandler(address, logging.handlers.SysLogHandler.LOG_DAEMON)
+        syslog.ident = "ridethrough-agent: "
+        _add(syslog, "%(levelname)s %(message)s")
 
 
 def _add(handler: logging.Handler, form: str) -> None:

@@ -48,7 +48,7 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Write a file so that after a crash at any moment there is the old one or the new one, whole."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -18,6 +18,8 @@ from .systems import MACOS, WINDOWS, environment
 _LOGGER = logging.getLogger(__name__)
 
 TITLE = "UPS"
+BUSES = Path("/run/user")
+"""Where users who are logged in have their message buses."""
 _TIME = 10.0
 """Seconds that showing a message may take."""
 _AT_ONCE = 4
@@ -71,7 +73,7 @@ def _on_screens(text: str) -> list[Way]:
         return []
     command = (program, "--urgency=critical", f"--app-name={TITLE}", "--", TITLE, escape(text))
     found = []
-    for bus in sorted(Path("/run/user").glob("*/bus"))[:_SCREENS]:
+    for bus in sorted(BUSES.glob("*/bus"))[:_SCREENS]:
         try:
             info = bus.parent.stat()
         except OSError:

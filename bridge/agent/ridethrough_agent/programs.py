@@ -67,6 +67,8 @@ class Run:
         self._text = text
         self._user = user
         self._extra = extra or {}
+        self._given_up = False
+        """Refused meanwhile: it must not start after all when the disk answers at last."""
         self._started: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[Outcome] = loop.create_future()
         """Done when the program has ended; never raises."""
@@ -77,6 +79,7 @@ class Run:
         try:
             await asyncio.wait_for(asyncio.shield(self._started), GRACE)
         except asyncio.TimeoutError:
+            self._given_up = True
             raise ProgramError(f"{self._command[0]} cannot be started: the disk hangs") from None
 
     def _tell(self, future: asyncio.Future[Any], value: Any) -> None:
@@ -115,8 +118,8 @@ class Run:
 
     def _open(self) -> subprocess.Popen[bytes]:
         fault = program_fault(self._command[0])
-        if fault is not None:
-            raise ProgramError(fault)
+        if fault is not None or self._given_up:
+            raise ProgramError(fault or "given up")
         special: dict[str, Any] = {}
         if WINDOWS:
             special["creationflags"] = 0x0800_0000 | 0x0000_0200  # no window, a group of its own

@@ -101,6 +101,9 @@ class Service:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except Exception:
+            _LOGGER.exception("A part of the agent has failed; it ends, and the system starts it again")
+            raise
         finally:
             for task in tasks:
                 task.cancel()

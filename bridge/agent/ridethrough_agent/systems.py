@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 import platform
 import stat
+import subprocess
 import sys
 
 WINDOWS = os.name == "nt"
@@ -61,6 +62,29 @@ def environment() -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
+def guards(folder: Path) -> list[tuple[str, ...]]:
+    """List the commands that let only SYSTEM (S-1-5-18) and administrators (S-1-5-32-544) into a folder of Windows.
+
+    What lies below ProgramData can otherwise be read by every user, keys included, and filled with files of theirs.
+    """
+    icacls = str(_windows("SystemRoot", "System32", "icacls.exe"))
+    allowed = ("*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F")
+    return [
+        (icacls, str(folder), "/setowner", "*S-1-5-32-544", "/T", "/Q"),
+        (icacls, str(folder), "/reset", "/T", "/Q"),
+        (icacls, str(folder), "/inheritance:r", "/grant:r", *allowed, "/Q"),
+    ]
+
+
+def guard_own_folder() -> None:
+    """Let nobody but administrators into the agent's folder on Windows; raises OSError or CalledProcessError."""
+    if WINDOWS:
+        folder = configuration_path().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for command in guards(folder):
+            subprocess.run(command, check=True)
+
+
 def description() -> str:
     """Name system and release, as the bridge shows it."""
     return f"{platform.system()} {platform.release()}"[:64]
@@ -105,6 +129,8 @@ __all__ = [
     "description",
     "environment",
     "foreign_hand",
+    "guard_own_folder",
+    "guards",
     "log_path",
     "program_fault",
     "shutdown_command",

@@ -18,6 +18,7 @@ from .frames import AgentState, FrameError, Hello
 from .pairings import Pairing
 from .presence import MISSED, Kept, Presence, State
 from .refusals import refusal
+from .turns import Turns
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Household:
     bridge: Device
     means: Callable[[], Means]
     """How to connect. Raises AgentError while the authority cannot be used."""
+    turns: Turns
+    """When signs of life are given, a few at a time."""
     keep: Callable[[str, Kept | None], None]
     """Remembers what must outlast a restart of the bridge, by the key of the computer."""
     alive: float
@@ -217,7 +220,6 @@ class Computer:
         They are counted and not timed: when the bridge itself has stood still, nobody has had a chance to answer.
         """
         missed = 0
-        turns = self._household.means().turns
         while True:
             await self._clock.sleep(self._household.alive)
             missed = 0 if connection.heard else missed + 1
@@ -225,7 +227,7 @@ class Computer:
                 connection.abort(f"nothing was heard of it for {MISSED} signs of life")
                 return
             connection.heard = False
-            turns.add(self.ping)
+            self._household.turns.add(self.ping)
             if missed == 0:
                 self._note_seen()
             if self._held is not None:

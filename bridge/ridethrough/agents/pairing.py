@@ -41,6 +41,8 @@ WRONG = 5
 """Wrong secrets that end it: 2⁻³⁸ is the chance to guess it by then."""
 GUESTS = 16
 """Connections at once; a further one ends the oldest, so that those who only wait keep nobody out."""
+SAID = 20
+"""Lines about guests that are not paired: a flood of them must not hide the code."""
 TALK = 10.0
 """Seconds that a guest has for all of it."""
 FAREWELL = 5.0
@@ -92,7 +94,8 @@ class Invitation:
         self._authority = authority
         self._pairings = pairings
         self._clock = clock
-        self._say = say
+        self._say_freely = say
+        self._said = 0
         self._secret = secrets.token_bytes(SECRET)
         self._wrong = 0
         self._guests: dict[asyncio.Task[None], None] = {}
@@ -132,6 +135,12 @@ class Invitation:
             await asyncio.gather(*guests, return_exceptions=True)
 
     # How it is done
+
+    def _say(self, text: str) -> None:
+        """Tell what strangers do, as long as it can be read."""
+        self._said += 1
+        if self._said <= SAID:
+            self._say_freely(text if self._said < SAID else f"{text} What else comes is not told.")
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection, before a single byte of TLS is worked on."""

@@ -147,7 +147,14 @@ class Roster:
     def _start(self, config: AgentConfig, delay: float) -> None:
         mint, context = self._context.mint, self._context
         household = Household(
-            context.site, context.commands, context.clock, context.bridge, self._means, self._keep, self._config.alive
+            context.site,
+            context.commands,
+            context.clock,
+            context.bridge,
+            self._means,
+            self._turns,
+            self._keep,
+            self._config.alive,
         )
         computer = Computer(
             config,

@@ -7,7 +7,7 @@ from pathlib import Path
 from serial.tools import list_ports
 
 from ridethrough.catalogue import load_catalogue
-from ridethrough.feeds.service import KIND
+from ridethrough.config.values import OWN_KINDS
 from ridethrough.links import LINKS, Link
 from ridethrough.links.option import Option, Options
 
@@ -47,12 +47,12 @@ def _option(option: Option) -> dict[str, object]:
 def groups() -> Mapping[str, list[str]]:
     """Return which command groups may be granted for each kind of device; what belongs to a UPS counts for it.
 
-    Feeds belong to the bridge: what is granted of them stands in their own section.
+    What is granted of feeds, agents, plans and jobs stands in sections of their own.
     """
     switch: set[str] = set()
     ups: set[str] = set()
     for command in load_catalogue().commands:
-        for kind in command.kinds - {KIND}:
+        for kind in command.kinds - OWN_KINDS:
             (switch if kind == "transfer_switch" else ups).add(command.group)
     return {"ups": sorted(ups), "transfer_switch": sorted(switch)}
 

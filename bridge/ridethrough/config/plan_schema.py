@@ -266,6 +266,7 @@ def _order(plan: PlanConfig) -> Iterator[vol.Invalid]:
     """Find stages that contradict the order, or could never begin."""
     places = {stage.key: index for index, stage in enumerate(plan.stages)}
     triggered = any(_has(stage.trigger) for stage in plan.stages)
+    reachable = _reachable(plan)
     for index, stage in enumerate(plan.stages):
         first, then = before(plan.stages, stage.key), behind(plan.stages, stage.key)
         others = [key for key in places if key != stage.key and key not in first]
@@ -277,8 +278,12 @@ def _order(plan: PlanConfig) -> Iterator[vol.Invalid]:
             message = f"nothing is called back from here on, so {' and '.join(loose)} must come before or after it"
             yield _at(index, "point_of_no_return", message)
         later = [plan.stages[places[key]] for key in sorted(then, key=places.__getitem__)]
-        if triggered and not _has(stage.trigger) and not any(_has(one.trigger) for one in later):
-            yield _at(index, "when", "it can never begin: it has no trigger, and no stage with one comes after it")
+        if triggered and stage.key not in reachable:
+            message = (
+                "it can never begin: it has no trigger, no stage with one comes after it, and none before it is the "
+                "point of no return"
+            )
+            yield _at(index, "when", message)
         for one in later:
             if _has(stage.trigger) and _earlier(one.trigger, stage.trigger):
                 message = f"it is never reached: {one.key}, which comes after it, begins it earlier"
@@ -288,6 +293,15 @@ def _order(plan: PlanConfig) -> Iterator[vol.Invalid]:
     if charges and plan.restart.enabled and plan.restart.charge <= max(charges):
         message = f"must be more than {max(charges):g} %, at which a stage is shut down: it would be so again at once"
         yield vol.Invalid(message, path=["restart", "charge"])
+
+
+def _reachable(plan: PlanConfig) -> frozenset[str]:
+    """Return the stages that begin at some time: by a trigger, for one after them, or past the point of no return."""
+    found = {stage.key for stage in plan.stages if _has(stage.trigger)}
+    found |= {first for key in tuple(found) for first in before(plan.stages, key)}
+    if any(stage.final and stage.key in found for stage in plan.stages):
+        return frozenset(stage.key for stage in plan.stages)
+    return frozenset(found)
 
 
 def _has(trigger: Trigger) -> bool:

@@ -44,6 +44,15 @@ class Occasion:
     late: float = 0.0
     """Seconds by which it is late, because the bridge was not running when it became due; 0 when it is not."""
 
+    @property
+    def planned(self) -> bool:
+        """Whether a plan wants it: plans decide themselves what is still meant after a restart."""
+        return self.origin.startswith(PLAN)
+
+
+PLAN = "plan:"
+"""Before the key of a plan in an origin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -108,4 +117,4 @@ class Performer(Protocol):
         """Do it and return in a sentence what was done; raises ActionError. It may take long and may be cancelled."""
 
 
-__all__ = ["ActionError", "Occasion", "Performer", "Step", "StepState", "Steps"]
+__all__ = ["PLAN", "ActionError", "Occasion", "Performer", "Step", "StepState", "Steps"]

@@ -352,3 +352,12 @@ def _hello(bridge: Bridge, peer: Any) -> dict[str, Any]:
 async def _events(bridge: Bridge) -> list[Any]:
     found = await bridge.world.store.journal.after(0)
     return [event for event in found if event.device == bridge.id()]
+
+
+async def test_a_bridge_that_has_stood_still_does_not_call_its_agents_lost(bridge: Bridge) -> None:
+    await bridge.connected()
+    bridge.clock.tick(3600.0)  # nobody could answer meanwhile: the whole computer was asleep
+    await bridge.passes(40)
+    assert bridge.on("agent_connected")
+    lost = [event for event in await _events(bridge) if event.key == "agent_lost"]
+    assert lost == []

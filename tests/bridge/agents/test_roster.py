@@ -215,7 +215,7 @@ async def test_what_was_raised_and_is_over_is_cleared_by_the_hello(tmp_path: Pat
         bridge.peers["nas"] = peer
         await bridge.roster.configure(config)
         assert bridge.on("agent_waiting")
-        await bridge.until(lambda: bridge.on("agent_connected"))
+        await bridge.until(lambda: bridge.value("agent.state") == "up")
         assert not bridge.on("agent_waiting")
 
 

@@ -73,6 +73,19 @@ def test_example_is_valid_and_mentions_every_key(write: Write) -> None:
         assert group in EXAMPLE
 
 
+def test_sections_of_the_example_that_are_off_are_valid_together(write: Write) -> None:
+    secrets = ("mail_password", "sim_pin", "chat_token", "hall_token")
+    lines, on = [], False
+    for line in EXAMPLE.splitlines():
+        on = (on and bool(line)) or line in ("# agents:", "# jobs:", "# plans:")
+        lines.append(line[2:] if on else line)
+    config = load(write("\n".join(lines), "".join(f"{name}: '12345678'\n" for name in secrets)))
+    assert [computer.key for computer in config.agents.computers] == ["nas", "db-1", "pc-5"]
+    assert len(config.jobs.jobs) == 5
+    assert len(config.jobs.schedule) == 1
+    assert [stage.key for stage in config.plans[0].stages] == ["clients", "databases", "storage"]
+
+
 def test_every_commented_setting_of_the_example_is_valid_too(write: Write, tmp_path: Path) -> None:
     (tmp_path / "tls").mkdir()
     for name in ("bridge.pem", "bridge.key"):
@@ -88,7 +101,7 @@ def test_the_feeds_of_the_example_are_valid(write: Write, tmp_path: Path) -> Non
     """They are commented as a block, from the first column on."""
     (tmp_path / "ca.pem").touch()
     before, begin, rest = EXAMPLE.partition("# feeds:\n")
-    block, end, after = rest.partition("\nups:\n")
+    block, end, after = rest.partition("\n\n")
     text = before + "feeds:\n" + re.sub("^#", "", block, flags=re.MULTILINE) + end + after
     text = text.replace("/etc/ssl/certs/ca-certificates.crt", "ca.pem")
     names = ("nut_password", "snmp_community", "snmp_read", "snmp_other", "snmp_password", "snmp_privacy")

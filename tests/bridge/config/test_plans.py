@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 import textwrap
+from typing import cast
 
 import pytest
 import voluptuous as vol
@@ -10,6 +11,7 @@ import voluptuous as vol
 from ridethrough.config import ApiConfig, BridgeConfig, ConfigError, Limits, ThresholdConfig, UpsConfig, load
 from ridethrough.config.actions import LogAction
 from ridethrough.config.agents import AgentConfig, AgentsConfig
+from ridethrough.config.document import Tree
 from ridethrough.config.plan_graph import before, behind, cycle, in_order
 from ridethrough.config.plan_schema import check_plans, plans
 from ridethrough.config.plans import MemberConfig, PlanConfig, RestartConfig, StageConfig, Trigger
@@ -29,7 +31,7 @@ def stages(*stages: dict[str, object], **more: object) -> dict[str, object]:
 
 def read(plan: dict[str, object]) -> PlanConfig:
     """Check a plan."""
-    (found,) = plans(lambda value: LogAction(text=str(value)))([plan])
+    (found,) = plans(lambda value: LogAction(text=str(value)))([cast(Tree, plan)])
     return found
 
 
@@ -247,6 +249,16 @@ def test_plan_that_cannot_work_is_refused_with_a_reason(plan: dict[str, object],
 
 def test_plan_without_any_trigger_is_one_to_run_by_hand() -> None:
     assert [stage.trigger for stage in read(stages({"id": "a"}, {"id": "b"})).stages] == [Trigger(), Trigger()]
+
+
+def test_ups_needs_no_trigger_after_the_point_of_no_return() -> None:
+    plan = a_plan(
+        stages=[
+            {"id": "storage", "agents": "nas", "when": {"charge": "13"}, "point_of_no_return": "yes"},
+            {"id": "ups", "members": [{"ups": "ups-1"}], "after": "storage"},
+        ]
+    )
+    assert [stage.final for stage in read(plan).stages] == [True, True]
 
 
 def test_trigger_that_may_come_first_all_the_same_is_taken() -> None:

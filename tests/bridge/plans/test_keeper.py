@@ -12,7 +12,8 @@ from ridethrough.clock import ManualClock
 from ridethrough.config.actions import CommandAction, LogAction
 from ridethrough.config.agents import AgentConfig
 from ridethrough.config.plans import MemberConfig, PlanConfig
-from ridethrough.events import JournalError
+from ridethrough.events import Event, JournalError
+from ridethrough.events.plans import keeper
 from ridethrough.events.steps import StepState
 from ridethrough.site import CommandError, DeviceId
 
@@ -53,6 +54,16 @@ def report_in(folder: Path, suffix: str) -> Path:
     """Return the one report of a drill."""
     (file,) = folder.glob(f"*.{suffix}")
     return file
+
+
+def reports_in(folder: Path) -> list[Path]:
+    """Return all reports of drills."""
+    return list(folder.iterdir())
+
+
+async def refuse(event: Event) -> Event:
+    """Refuse to write an event."""
+    raise JournalError("The disk is full.")
 
 
 async def again(hall: Hall, tmp_path: Path, *plans: PlanConfig) -> Hall:
@@ -393,4 +404,81 @@ async def test_drill_that_the_bridge_did_not_survive_is_aborted(hall: Hall, tmp_
     hall = await again(hall, tmp_path)
     assert hall.point(DEVICE, "plan.drill.result") == "aborted"
     assert not hall.holds(DEVICE, "plan_drilling")
+    await hall.stop()
+
+
+async def test_reports_are_kept_in_bounds(hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "KEEP", 2)
+    for _ in range(4):
+        await hall.order("main", "plan.drill")
+        await hall.pass_time(5.0)
+    assert len(reports_in(tmp_path)) == 4, "two of each kind"
+
+
+async def test_drill_whose_report_cannot_be_written_ends_all_the_same(
+    clock: ManualClock, book: Book, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    hall = Hall(clock, book, tmp_path / "file", ("c1", "c2", "s1"))
+    await hall.start(PLAN)
+    await hall.order("main", "plan.drill")
+    await hall.pass_time(5.0)
+    assert hall.point(DEVICE, "plan.drill.result") == "passed"
+    assert "cannot be written" in caplog.text
+    await hall.stop()
+
+
+async def test_drill_is_aborted_by_a_person(hall: Hall) -> None:
+    hall._do = lambda step: hall.book.begin(step.key)  # type: ignore[assignment, method-assign, return-value]  # no answer
+    await hall.order("main", "plan.drill")
+    await hall.order("main", "plan.abort")
+    assert hall.point(DEVICE, "plan.drill.result") == "aborted"
+
+
+async def test_agent_that_says_nothing_fails_the_drill(hall: Hall) -> None:
+    hall._do = lambda step: hall.book.begin(step.key)  # type: ignore[assignment, method-assign, return-value]  # no answer
+    await hall.order("main", "plan.drill")
+    await hall.pass_time(70.0)
+    assert hall.point(DEVICE, "plan.drill.result") == "failed"
+
+
+async def test_journal_that_cannot_be_written_is_told_later(hall: Hall, book: Book) -> None:
+    told, book.record = book.record, refuse  # type: ignore[method-assign]  # the disk is full
+    await hall.order("main", "plan.arm")
+    hall.battery(charge=20.0)
+    await hall.pass_time(60.0)
+    assert hall.states() == {"down"}, "that keeps no plan waiting"
+    assert book.told() == []
+    book.record = told  # type: ignore[method-assign]
+    await hall.pass_time(10.0)
+    assert book.told("plan_armed", "plan_started", "plan_down") == ["plan_armed", "plan_started", "plan_down"]
+
+
+async def test_what_is_remembered_and_cannot_be_read_leaves_the_plan_unarmed(
+    clock: ManualClock, book: Book, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book.memory["plan/main"] = "damaged"
+    hall = Hall(clock, book, tmp_path, ("c1", "c2", "s1"))
+    await hall.start(PLAN)
+    assert not hall.holds(DEVICE, "plan_armed")
+    assert "begins anew and is not armed" in caplog.text
+    await hall.stop()
+
+
+async def test_script_is_asked_by_an_event_and_answers_by_a_command(
+    clock: ManualClock, book: Book, tmp_path: Path
+) -> None:
+    asking = replace(
+        plan(stage("tidy", (MemberConfig("script", "tidy"),), trigger={"on_battery": 5.0})), allow=PLAN.allow
+    )
+    hall = Hall(clock, book, tmp_path, ())
+    await hall.start(asking)
+    await hall.order("main", "plan.arm")
+    hall.battery()
+    await hall.pass_time(10.0)
+    (event,) = [event for event in book.events if event.key == "plan_script"]
+    assert event.details == {"script": "tidy", "order": "shutdown", "stage": "tidy", "name": "Tidy"}
+    await hall.order("main", "plan.answer", script="tidy")
+    await hall.pass_time(1.0)
+    assert hall.point(f"{DEVICE}/tidy", "stage.state") == "done"
     await hall.stop()

@@ -1,12 +1,13 @@
 """What a plan does in each situation, one by one."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ridethrough.config.actions import CommandAction, LogAction
 from ridethrough.config.plans import MemberConfig
-from ridethrough.events.plans import Power, Refused, Seen
+from ridethrough.events.plans import Power, Refused, Seen, UpsView
 from ridethrough.events.plans.state import Phase
 
 from .world import World, agents, plan, stage
@@ -560,3 +561,132 @@ def test_disarmed_plan_starts_what_it_shut_down_and_shuts_nothing_down_any_more(
     world.pass_time(900.0)
     assert len(world.up()) == 3
     assert world.state.run is None
+
+
+# Seldom, but at three in the morning
+
+
+def test_order_is_withdrawn_from_one_that_cannot_be_reached_as_soon_as_it_can() -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(65.0)
+    world.computers["client-2"].seen = Seen.UNKNOWN
+    world.power(Power.MAINS)
+    assert world.told("wakeup") == [(66.0, ("client-1",))]
+    world.pass_time(20.0)
+    world.computers["client-2"].seen = Seen.WAITING
+    world.pass_time(1.0)
+    assert world.told("wakeup")[1][1] == ("client-2",)
+
+
+def test_what_was_left_down_is_still_known_in_the_next_outage() -> None:
+    config = plan(stage("clients", CLIENTS, trigger={"on_battery": 60.0}), enabled=False)
+    world = World(config)
+    world.pass_time(1.0)
+    for _ in range(2):
+        world.power(Power.BATTERY)
+        world.pass_time(300.0)
+        world.power(Power.MAINS)
+        world.pass_time(300.0)
+    assert len(world.told("shutdown")) == 1, "they are down already"
+    world.take(world.machine.restart(world.state, world.now, world.view, "Ann"))
+    world.pass_time(300.0)
+    assert len(world.up()) == 2
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [(Seen.UP, "is still up"), (Seen.LOST, "has not told that it shut down")],
+    ids=["up", "lost without a word"],
+)
+def test_why_a_member_counts_as_late(seen: Seen, why: str) -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(60.0)
+    world.computers["client-1"].seen, world.computers["client-1"].ends = seen, None
+    world.computers["client-1"].takes = float("inf")
+    for _ in range(190):
+        world.computers["client-1"].seen = seen
+        world.pass_time(1.0)
+    assert world.state.run is not None
+    assert f"client-1 {why}" in world.state.run.stages["clients"].problem
+
+
+def test_member_that_was_never_reached_is_named_and_never_started() -> None:
+    world = two_stages()
+    world.computers["client-2"].seen = Seen.LOST
+    world.power(Power.BATTERY)
+    world.pass_time(400.0)
+    assert world.state.run is not None
+    assert world.state.run.stages["clients"].problem == "client-2 could not be reached."
+    world.power(Power.MAINS)
+    world.pass_time(900.0)
+    assert world.computers["client-2"].wakes == []
+
+
+@pytest.mark.parametrize("known", ["charge", "nothing"])
+def test_how_long_a_stage_waits_when_the_runtime_is_not_known(known: str) -> None:
+    clients = stage("clients", CLIENTS, trigger={"on_battery": 60.0}, on_failure="wait", timeout=200.0)
+    world = World(plan(clients, stage("storage", STORAGE, ("clients",), trigger={"charge": 60.0, "on_battery": 70.0})))
+    world.pass_time(1.0)
+    world.computers["client-1"].takes = float("inf")
+    of_battery = world.ups["ups-1"].view
+
+    def view(load: float) -> UpsView:
+        return replace(of_battery(load), runtime=None, charge=of_battery(load).charge if known == "charge" else None)
+
+    world.ups["ups-1"].view = view  # type: ignore[method-assign]  # a UPS that tells less
+    world.pass_time(1.0)
+    world.power(Power.BATTERY)
+    world.pass_time(250.0)
+    assert ("storage",) not in [agents for _, agents in world.told("shutdown")]
+    world.pass_time(250.0 if known == "nothing" else 4000.0)
+    assert world.told("shutdown")[-1][1] == ("storage",)
+    assert (world.ups["ups-1"].percent < 31.0) is (known == "charge")
+
+
+def test_plan_that_runs_is_not_run_again() -> None:
+    world = two_stages()
+    world.take(world.machine.start(world.state, world.now, world.view, "Ann"))
+    with pytest.raises(Refused, match="running already"):
+        world.machine.start(world.state, world.now, world.view, "Ann")
+    with pytest.raises(Refused, match="is shutting down"):
+        world.machine.restart(world.state, world.now, world.view, "Ann")
+    world.pass_time(200.0)
+    world.take(world.machine.restart(world.state, world.now, world.view, "Ann"))
+    for command in (world.machine.start, world.machine.restart, world.machine.abort):
+        with pytest.raises(Refused, match="starting everything again"):
+            command(world.state, world.now, world.view, "Ann")
+
+
+def test_nothing_is_started_by_hand_while_power_is_out() -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(300.0)
+    with pytest.raises(Refused, match="while power is out"):
+        world.machine.restart(world.state, world.now, world.view, "Ann")
+    world.power(Power.MAINS)
+    world.pass_time(10.0)
+    with pytest.raises(Refused, match="waits for power"):
+        world.machine.start(world.state, world.now, world.view, "Ann")
+
+
+def test_outage_that_a_person_does_not_want_to_wait_for() -> None:
+    world = two_stages()
+    world.power(Power.BATTERY)
+    world.pass_time(10.0)
+    world.take(world.machine.start(world.state, world.now, world.view, "Ann"))
+    world.pass_time(200.0)
+    assert world.up() == set()
+    world.power(Power.MAINS)
+    world.pass_time(600.0)
+    assert len(world.up()) == 3, "the outage is over, so it starts again by itself"
+
+
+def test_script_is_told_when_it_is_called_back() -> None:
+    world = World(plan(stage("script", (MemberConfig("script", "tidy"),), trigger={"on_battery": 10.0})))
+    world.pass_time(1.0)
+    world.power(Power.BATTERY)
+    world.pass_time(20.0)
+    world.power(Power.MAINS)
+    assert [note.details["order"] for _, note in world.notes if note.key == "plan_script"] == ["shutdown", "withdraw"]

@@ -105,9 +105,10 @@ class Engine:
         return found is not None and _same(found.event, event)
 
     def subject(self, event: Event) -> Subject | None:
-        """Return whose event it is, if it is known here."""
-        found = self._active.get(place_of(event))
-        return None if found is None else found.subject
+        """Return whose event it is, if it is known from one edge or the other."""
+        device, condition, _ = place_of(event)
+        known = (self._active.get((device, condition, edge)) for edge in Edge)
+        return next((activation.subject for activation in known if activation is not None), None)
 
     def confirmed(self, event: Event) -> bool:
         """Whether `lasts` goes by what the device itself has said since the bridge was away."""

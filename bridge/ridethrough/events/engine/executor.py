@@ -94,6 +94,7 @@ class Executor:
         self._lanes: dict[tuple[str, ...], deque[_Entry]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: dict[object, Listener] = {}
+        self._stopped = False
         self.events: Lasting | None = None
         """Who knows whether an event goes on; the keeper puts itself here."""
 
@@ -113,9 +114,13 @@ class Executor:
         return end
 
     def submit(self, steps: Iterable[Step]) -> None:
-        """Do steps that the ledger has; those that are under way already are not done twice."""
+        """Do steps that the ledger has; those that are under way already are not done twice.
+
+        After `stop` they are left to the next start.
+        """
         for step in steps:
-            self._enter(step)
+            if not self._stopped:
+                self._enter(step)
 
     async def run(self, step: Step) -> Step:
         """Do one step that the ledger has, and return it as it ended. It goes on when the caller is cancelled."""
@@ -162,6 +167,7 @@ class Executor:
 
     async def stop(self, patience: float) -> None:
         """Wait so many seconds for what is under way, and give up the rest: it is done at the next start."""
+        self._stopped = True
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=patience)
         for task in list(self._tasks):

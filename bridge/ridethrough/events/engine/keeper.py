@@ -179,7 +179,7 @@ class Keeper:
         self._load_aside(aside)
         self._seen = self._noted = last if seen is None else seen
         self._executor.restore(failing)
-        self._executor.resume(unfinished, away=self._away)
+        self._executor.resume((step for step in unfinished if not step.occasion.planned), away=self._away)
         self._behind = True
         with ExitStack() as listening:
             listening.callback(self._recorder.subscribe(self._hear))
@@ -344,9 +344,11 @@ class Keeper:
             self._ahead[identity] -= 1
             self._engine.number(event)
             return
-        subject = self._subject(event.device)
+        subject = self._subject(event.device) or self._engine.subject(event)
         if subject is None:
-            self._put_aside(event.device, event)
+            # Once the bridge runs, only what has been removed is not there.
+            if not self._started:
+                self._put_aside(event.device, event)
             return
         self._engine.happen(event, subject, item.at, confirmed=confirmed)
         if not confirmed:
@@ -448,6 +450,7 @@ class Keeper:
                 continue
             self._ahead[identity] += 1
             subject = self._subject(event.device)
+            subject = subject or self._engine.subject(event)
             if subject is not None:
                 self._engine.happen(event, subject, self._timeline.now())
 

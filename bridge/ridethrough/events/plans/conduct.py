@@ -175,7 +175,8 @@ class Conduct:
         self.site.put(
             Device(self.device, device_key(self.plan.key), "plan", self.plan.name, self._bridge, commands=commands)
         )
-        self._lanes.setdefault("", self.site.lane(self.device, None, Source.COMPUTED))
+        if "" not in self._lanes:
+            self._lanes[""] = self.site.lane(self.device, None, Source.COMPUTED)
         for stage in self.plan.stages:
             key = device_key(self.plan.key, stage.key)
             device = self._identify(key)

@@ -93,7 +93,7 @@ def plan_conditions(plan: PlanConfig, state: PlanState, fit: Fit, *, drilling: b
         "plan_committed": run is not None and run.committed,
         "plan_restarting": run is not None and run.phase is Phase.RESTART,
         "plan_failed": run is not None and any(stage.state in _ENDED for stage in run.stages.values()),
-        "plan_too_long": any("too" in problem for problem in fit.problems),
+        "plan_too_long": fit.too_long,
     }
 
 

@@ -130,7 +130,7 @@ class Plans:
         self._ends += [self._executor.listen(self._heard), self._site.observe(self._observe)]
         again: list[Step] = []
         for step in unfinished:
-            if not step.occasion.origin.startswith("plan:"):
+            if not step.occasion.planned:
                 continue
             if _unsafe(step) or step.occasion.drill:
                 await self._steps.end(step.key, StepState.DROPPED, f"Not done: {INTERRUPTED}.")
@@ -198,7 +198,7 @@ class Plans:
             self._changed.set()
 
     def _heard(self, step: Step) -> None:
-        if step.occasion.origin.startswith("plan:"):
+        if step.occasion.planned:
             self._ended.append(step)
             self._changed.set()
 
@@ -227,12 +227,13 @@ class Plans:
         async with self._lock:
             ended, self._ended = self._ended, []
             now = self._now()
-            for conduct in list(self._plans.values()):
+            for conduct in self._plans.values():
                 for step in ended:
                     problem = "" if step.state is StepState.DONE else step.message or "It was not done."
                     conduct.state = conduct.machine.ended(conduct.state, step.key, problem)
                     if conduct.drill is not None:
                         conduct.drill.heard(step.key, problem, step.message, now)
+            for conduct in list(self._plans.values()):
                 turn = conduct.machine.advance(conduct.state, now, conduct.view(self._held(conduct)))
                 await self._carry_on(conduct, turn)
                 await self._rehearse(conduct)
@@ -370,7 +371,7 @@ class Plans:
         state = conduct.state = state.copy()
         state.drills += 1
         state.drilled = actor
-        fits = not conduct.fit(now).problems
+        fits = not conduct.fit(now).too_long
         conduct.drill = Drill(conduct.plan, state.drills, actor, now, fits=fits)
         _note(conduct, "plan_drill_started", Severity.INFO, actor=actor)
 

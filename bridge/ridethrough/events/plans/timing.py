@@ -45,6 +45,8 @@ class Fit:
     margin: float | None
     """Seconds that are left when everything is down, at the present load; negative: too late. None: not known."""
     problems: tuple[str, ...]
+    too_long: bool = False
+    """Whether something would not be over in time."""
 
 
 def fit(plan: PlanConfig, supplies: Supplies, now: float, names: Mapping[str, str] | None = None) -> Fit:
@@ -57,9 +59,11 @@ def fit(plan: PlanConfig, supplies: Supplies, now: float, names: Mapping[str, st
     charges = [value for key in plan.ups if (value := supplies[key].charge_at(now)) is not None]
     charge = min(charges, default=None)
     total = needed(plan)
+    too_long = False
     margins: list[float] = [] if left is None else [left - total]
     problems: list[str] = []
     if left is not None and left < total:
+        too_long = True
         problems.append(
             f"The whole plan may take {total:g} s, but the runtime at the present load is {left:.0f} s: "
             f"{total - left:.0f} s too little."
@@ -69,6 +73,7 @@ def fit(plan: PlanConfig, supplies: Supplies, now: float, names: Mapping[str, st
         for available, when in _available(stage, left, charge):
             margins.append(available - takes)
             if available < takes:
+                too_long = True
                 problems.append(
                     f"{stage.name} begins at {when}, when {available:.0f} s remain; it may take {takes:g} s together "
                     f"with the stages before and after it: {takes - available:.0f} s too long."
@@ -78,7 +83,7 @@ def fit(plan: PlanConfig, supplies: Supplies, now: float, names: Mapping[str, st
             f"{names.get(key, key)} does not tell its {missing}, which a stage is to begin by."
             for missing in _never_told(plan, supplies, key)
         ]
-    return Fit(total, min(margins, default=None) if left is not None else None, tuple(problems))
+    return Fit(total, min(margins, default=None) if left is not None else None, tuple(problems), too_long)
 
 
 def _available(stage: StageConfig, left: float | None, charge: float | None) -> list[tuple[float, str]]:

@@ -1,4 +1,4 @@
-"""An outage in a process that is killed again and again at any point of its writing, until it has come to the end.
+"""An outage in a process that is killed again and again, at any point of its writing, until it has come to the end.
 
 Run as a program with a folder, a number of kills and a seed, it prints one line of JSON for each outage: what was
 done, and what the store knows of it. Children are forked, so that a kill costs milliseconds and not an interpreter.
@@ -36,6 +36,9 @@ RETURN = {"job:clear", "job:wake"}
 CONFIG = JobsConfig(jobs=JOBS)
 POINTS = 76
 """About as many as one undisturbed outage has."""
+LONGEST = 0.8
+"""Seconds after which it is killed at the latest, where that goes by time; an undisturbed outage takes about as long."""
+KILLED = (-signal.SIGKILL, -signal.SIGALRM)
 
 
 def points(kill_at: int) -> Callable[[], None]:
@@ -63,8 +66,10 @@ def lines(path: Path) -> list[list[object]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-async def live(folder: Path, kill_at: int) -> None:
+async def live(folder: Path, kill_at: int, kill_after: float) -> None:
     """Be the bridge in the outage that `folder` tells of, to its end or until killed."""
+    # Nobody handles this signal, so it ends the process as abruptly as SIGKILL, in the middle of whatever it does.
+    signal.setitimer(signal.ITIMER_REAL, kill_after)
     point = points(kill_at)
     world, record = folder / "world", folder / "done"
 
@@ -146,10 +151,16 @@ def main(folder: Path, kills: int, seed: int) -> None:
         place = folder / str(outage)
         place.mkdir()
         ends: list[int] = []
-        while not ends or ends[-1] == -signal.SIGKILL:
-            # Each point in turn in the first outages, then anywhere.
-            kill_at = 1 + (killed + len(ends)) % POINTS if outage % 2 == 0 else chance.randint(1, POINTS)
-            ends.append(in_child(partial(run, live, place, kill_at)))
+        while not ends or ends[-1] in KILLED:
+            kill_at, kill_after = 0, 0.0
+            match outage % 3:
+                case 0:  # each point in turn
+                    kill_at = 1 + (killed + len(ends)) % POINTS
+                case 1:
+                    kill_at = chance.randint(1, POINTS)
+                case _:  # at any moment
+                    kill_after = chance.uniform(0.02, LONGEST)
+            ends.append(in_child(partial(run, live, place, kill_at, kill_after)))
         killed += len(ends) - 1
 
         if in_child(partial(run, tell, place, ends)):

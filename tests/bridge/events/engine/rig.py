@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -112,10 +112,12 @@ async def running(
         executor = Executor(ledger, done, clock, report, limits=limits)
         keeper = Keeper(config, site, journal(store.journal), recorder, ledger, executor, clock)
         supervisor = await stack.enter_async_context(Supervisor(clock, Backoff(first=0.02, cap=0.05)))
-        stack.push_async_callback(executor.stop, 0.0)
         supervisor.start("The recorder of events", recorder.run)
         supervisor.start("The ledger of steps", ledger.run)
-        supervisor.start("The engine", keeper.run)
+        # First nothing more becomes due, then what is under way is given up, while it still can be noted.
+        stack.push_async_callback(executor.stop, 0.0)
+        engine = await stack.enter_async_context(Supervisor(clock, Backoff(first=0.02, cap=0.05)))
+        engine.start("The engine", keeper.run)
         await asyncio.wait_for(keeper.ready.wait(), 5)
         rig = Rig(store, site, recorder, ledger, executor, keeper, done, site.lane(UPS, None))
         if connected:
@@ -153,4 +155,4 @@ def wrap_journal(around: Callable[[str, bool], None]) -> Callable[[Journal], Jou
     return lambda journal: cast("Journal", Wrapped(journal, around))
 
 
-__all__ = ["BRIDGE", "OUTLET", "QUICK", "Done", "Rig", "replace", "running", "wrap_journal", "wrap_steps"]
+__all__ = ["BRIDGE", "OUTLET", "QUICK", "Done", "Rig", "running", "wrap_journal", "wrap_steps"]

@@ -13,7 +13,7 @@ from ridethrough.config.jobs import Cause, Edge, JobConfig, JobsConfig, Timing, 
 from ridethrough.events import EventKind, Recorder
 from ridethrough.events.engine import Timeline, keeper as module
 from ridethrough.events.event import JournalError
-from ridethrough.events.steps import Occasion, Step, StepState
+from ridethrough.events.steps import ActionError, Occasion, Step, StepState
 from ridethrough.site import Device, Site
 from ridethrough.store import Store
 
@@ -44,11 +44,17 @@ async def test_outage_goes_from_its_first_message_to_the_all_clear(path: Path) -
         await rig.done.until(4)
         rig.power(on=True)
         await rig.done.until(5)
-        assert rig.done.origins == [f"job:{name}" for name in ("now", "after", "counter", "runtime", "clear")]
+        first, *timed, fourth, last = rig.done.origins
+        assert (first, sorted(timed), fourth, last) == (
+            "job:now",
+            ["job:after", "job:counter"],
+            "job:runtime",
+            "job:clear",
+        )
         steps = await rig.ended(count=5)
         assert {step.message for step in steps} == {"It is done."}
-        first = rig.done.steps[0][1].event
-        assert first is not None and (first.key, first.seq) == ("on_battery", 1)
+        event = rig.done.steps[0][1].event
+        assert event is not None and (event.key, event.seq) == ("on_battery", 1)
 
 
 async def test_how_each_step_ended_is_in_the_journal(path: Path) -> None:
@@ -428,3 +434,39 @@ async def test_ups_that_is_removed_and_comes_back_is_watched_again(rig: Rig) -> 
     rig.power(on=False, runtime=100)
     await rig.done.until(4)
     assert set(rig.done.origins) == {"job:now", "job:after", "job:counter", "job:runtime"}
+
+
+async def test_ups_that_is_removed_in_an_outage_ends_its_repetitions(path: Path) -> None:
+    config = JobsConfig(jobs=(job("repeat", Timing.EVERY, 1), job("clear", Timing.AT_ONCE, on=Edge.CLEARED)))
+    async with running(path, config) as rig:
+        rig.power(on=False)
+        await rig.done.until(1)
+        with rig.site.transaction():
+            rig.lane.post(conditions={"on_battery": False})
+        rig.site.remove(UPS)
+        await rig.done.until(2)
+        await rig.ended(count=2)
+        assert rig.done.origins == ["job:repeat", "job:clear"]
+        assert await rig.store.steps.recall("engine/event/") == {}
+        assert await rig.store.steps.recall("aside/") == {}
+
+
+async def test_jobs_of_a_condition_of_the_bridge_itself_make_no_circle(path: Path) -> None:
+    def act(action: object, occasion: Occasion) -> None:
+        raise ActionError("No.")
+
+    config = JobsConfig(jobs=(job("any", Timing.AT_ONCE, device="*", condition="*"),))
+    async with running(path, config, Done(act=act)) as rig:
+        rig.power(on=False)
+        await rig.ended(StepState.FAILED, count=2)
+        await asyncio.sleep(0.1)
+        assert [occasion.event.key for _, occasion in rig.done.steps if occasion.event] == ["on_battery", "job_failed"]
+
+
+async def test_what_was_aside_and_is_damaged_is_forgotten(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(path, ALL) as rig:
+        await rig.store.steps.commit([], {"aside/x": "{", "engine/time": "noon"})
+    async with running(path, ALL) as rig:
+        rig.power(on=False, runtime=100)
+        await rig.done.until(4)
+    assert "cannot be read" in caplog.text

@@ -16,7 +16,7 @@ KILLS = int(os.environ.get("RIDETHROUGH_KILLS", "200"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(max(120, KILLS))
+@pytest.mark.timeout(max(300, 2 * KILLS))
 async def test_kill_at_any_point_loses_nothing_and_doubles_nothing_unmarked(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bridge.events.engine.killed", str(tmp_path), str(KILLS), "1"),

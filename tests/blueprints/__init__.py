@@ -1,0 +1,1 @@
+"""The blueprints, driven through outages in a real Home Assistant."""
