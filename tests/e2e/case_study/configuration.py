@@ -67,7 +67,7 @@ jobs:
     - id: unimportant
       name: Shut down the unimportant computers
       on: {{device: {ups}, condition: on_battery}}
-      when: {{on_battery: 8 min}}
+      when: {{on_battery: 8 min, every: 30 s}}
       do: {{agent: {{verb: shutdown, agents: [{unimportant}]}}}}
     - id: important
       name: Shut down the important computers

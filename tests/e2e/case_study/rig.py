@@ -292,7 +292,9 @@ class Rig:
                 Wakened, local_addr=(f"{self.network}.255", WAKE_PORT)
             )
         except PermissionError as error:
-            raise NoNetwork(f"Magic packets go to UDP port {WAKE_PORT}, which may not be listened on: {error}") from error
+            raise NoNetwork(
+                f"Magic packets go to UDP port {WAKE_PORT}, which may not be listened on: {error}"
+            ) from error
         self._pipe = os.open(self.folder / "power", os.O_RDWR | os.O_NONBLOCK)
         loop.add_reader(self._pipe, self._pressed)
 

@@ -9,7 +9,7 @@ from .forecast import Planned, forecast
 from .rig import Journal, Mark, Rig
 from .timeline import Accepted, Line, accepted, lines
 
-CALM = 20.0
+CALM = 40.0
 """Speed of what has to do with the start of processes, which takes as long as ever."""
 CLOSE = 60.0
 """Speed while something is due."""
@@ -80,7 +80,7 @@ async def _prepare(rig: Rig) -> None:
 async def _easy(rig: Rig) -> Told:
     await _prepare(rig)
     await rig.switch_off(ABSENT)
-    await rig.wait(300.0)
+    await rig.wait(60.0)
     await rig.mains(on=False)
     began = rig.pace.now()
     await _off(rig, keys("unimportant"), 900.0)
@@ -157,8 +157,8 @@ async def _return(rig: Rig, began: float, *, hard: bool = False) -> Told:
         await rig.kill_bridge()
     wanted = set(CASE) - ({ABSENT} if rig.way == "plan" and not hard else set())
     await rig.until(lambda: wanted <= rig.up(), 1200.0)
-    await rig.wait(400.0)
-    await rig.speed(CLOSE)
+    # Nobody is started a second time, and the plan is over.
+    await rig.speed(FAR)
     await rig.wait(900.0)
     return await _told(rig, began, hard=hard, down=down)
 

@@ -24,7 +24,7 @@ _MATCH = {
     "database": ("execute", ""),
 }
 """By what an agent's log shows that it has got what was planned: the verb, and a part of the text."""
-EARLY = 60.0
+EARLY = 300.0
 """Seconds before its time at which something counts as what was planned and not as something earlier."""
 
 
@@ -47,8 +47,12 @@ class Line:
 
     @property
     def lateness(self) -> float | None:
-        """Seconds by which the last computer got it after its time."""
-        return max(self.actual.values()) - self.planned.second if self.actual else None
+        """Seconds by which the last computer got it after its time, and the first one its magic packet."""
+        if not self.actual:
+            return None
+        # Stages start one after the other: the first computer is what the charge is for.
+        which = min if self.planned.key == "restart" else max
+        return which(self.actual.values()) - self.planned.second
 
     @property
     def missing(self) -> list[str]:
@@ -161,7 +165,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Write a table whose columns are as wide as they must be, for eyes as well as for Markdown."""
     cells = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    written = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells]
+    written = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
     return [written[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *written[1:]]
 
 
