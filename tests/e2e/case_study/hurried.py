@@ -5,8 +5,8 @@
 
 The bridge is given another clock, as its own tests do. Its patience with the network is not hurried: how long a
 connection may take is real time. An agent has no such clock, it goes by the machine's monotonic one; so here that clock
-goes quickly for all of its process, and its event loop waits accordingly less. Only its patience with a handshake is
-stretched, as the handshake itself takes as long as ever.
+goes quickly for all of its process, and its event loop waits accordingly less. Only its patience with a handshake
+and its disk is stretched, as these take as long as ever.
 """
 
 import asyncio
@@ -18,22 +18,23 @@ import signal
 import sys
 import time
 from typing import Any
+from uuid import uuid4
 
 from .pace import SLICE, Pace, QuickClock
 
 STRETCH = 300.0
-"""How much longer an agent waits for a handshake: as much as time is quicker at most."""
+"""How much longer an agent waits for a handshake, and for its disk: as much as time is quicker at most."""
 
 
 async def _bridge(pace: Pace, config: Path) -> None:
-    from ridethrough.assembly.service import serve  # noqa: PLC0415 - twelve agents need not read it
+    from ridethrough.assembly.service import serve
 
     stop, reread = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await serve(config, stop, reread, QuickClock(pace))
 
 
-class _HurriedSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which class it is, the system decides
+class _HurriedSelector(selectors.DefaultSelector):
     """Waits for seconds of the story."""
 
     pace: Pace
@@ -56,9 +57,14 @@ def _agent(pace: Pace, arguments: Sequence[str]) -> int:
     for name, function in moment.items():
         setattr(time, name, function)
     asyncio.events.new_event_loop = lambda: asyncio.SelectorEventLoop(_HurriedSelector())
-    from ridethrough_agent import cli, listener  # noqa: PLC0415 - it must see the other clock
+    from ridethrough_agent import boot
+
+    # Each start of an agent is one of its computer.
+    boot.boot_identity = lambda: str(uuid4())
+    from ridethrough_agent import cli, listener, memory
 
     listener.PATIENCE *= STRETCH
+    memory.PATIENCE *= STRETCH
     return cli.main(arguments)
 
 

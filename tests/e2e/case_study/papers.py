@@ -13,6 +13,7 @@ from ridethrough.agents import commandline
 from ridethrough.assembly.service import store_of
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
+from ridethrough.config import BridgeConfig
 from ridethrough.config.file import ConfigFile
 from ridethrough.links import check_link, check_links
 from ridethrough.store import Store
@@ -26,16 +27,11 @@ _CODE = re.compile(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){5}")
 
 async def pair_all(folder: Path, network: str) -> Path:
     """Leave in `folder` what the bridge keeps, what each agent keeps, and the token of an administrator."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "ridethrough.yaml"
-    file.write_text(configuration.bridge("jobs", folder, network, folder / "ttyUPS", 1))
-    config = ConfigFile(file, check_link, check_links).load()
+    config = _written(folder, network)
     host = config.agents.listen
     async with Store.open(store_of(config), SystemClock()) as store:
         for model in COMPUTERS:
             home = folder / model.key
-            home.mkdir()
-            (home / "agent.ini").write_text(configuration.agent(model, home, network, folder / "off.sh"))
             codes: asyncio.Queue[str] = asyncio.Queue()
 
             def say(text: str, codes: asyncio.Queue[str] = codes) -> None:
@@ -51,6 +47,18 @@ async def pair_all(folder: Path, network: str) -> Path:
             await asyncio.wait_for(invitation, 30)
         (folder / "token").write_text(await store.tokens.create("rig", Role.ADMIN))
     return folder
+
+
+def _written(folder: Path, network: str) -> BridgeConfig:
+    """Write the configurations of both sides, and read the bridge's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in COMPUTERS:
+        home = folder / model.key
+        home.mkdir()
+        (home / "agent.ini").write_text(configuration.agent(model, home, network, folder / "off.sh"))
+    file = folder / "ridethrough.yaml"
+    file.write_text(configuration.bridge("jobs", folder, network, folder / "ttyUPS", 1))
+    return ConfigFile(file, check_link, check_links).load()
 
 
 __all__ = ["pair_all"]

@@ -322,7 +322,7 @@ class Rig:
         before = self.pace.factor
         self.mark("bridge killed")
         await self.bridge.kill()
-        await self.speed(min(before, 10.0))
+        await self.speed(min(before, 4.0))
         await self.start_bridge()
         self.mark("bridge runs again")
         await self.speed(before)

@@ -15,6 +15,10 @@ CLOSE = 60.0
 """Speed while something is due."""
 FAR = 240.0
 """Speed of the long hours between."""
+SLOW = 4.0
+"""Speed before the bridge is killed when it has just acted: its journal is to have the second that it takes in earnest."""
+RECHARGING = 1300.0
+"""Seconds of recharging in which nothing is due for certain."""
 AWAY = {"office-2": "stopped", "web": "ended", "backup": "swallowed"}
 """Who is unreachable in the hard story, and how."""
 FLAPS = ((130.0, 50.0),) * 4
@@ -151,10 +155,14 @@ async def _return(rig: Rig, began: float, *, hard: bool = False) -> Told:
     down = set(rig.computers) - rig.up()
     await rig.mains(on=True)
     await rig.speed(FAR)
+    await rig.wait(RECHARGING)
+    await rig.speed(CLOSE)
     await rig.until(lambda: any(mark.what == "magic packet" for mark in rig.marks), 7200.0)
-    await rig.speed(CALM)
     if hard:
+        await rig.speed(SLOW)
+        await rig.wait(SLOW)
         await rig.kill_bridge()
+    await rig.speed(CALM)
     wanted = set(CASE) - ({ABSENT} if rig.way == "plan" and not hard else set())
     await rig.until(lambda: wanted <= rig.up(), 1200.0)
     # Nobody is started a second time, and the plan is over.

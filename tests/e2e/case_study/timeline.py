@@ -141,7 +141,7 @@ def markdown(told: Told) -> str:
             (
                 key,
                 *(
-                    ", ".join(clock(second) for second in _bursts(told.seconds(what, key)))
+                    ", ".join(clock(second) for second in bursts(told.seconds(what, key)))
                     for what in ("off", "magic packet", "on")
                 ),
                 ("on" if key in told.up else "off") + (", unreachable" if key in told.unreachable else ""),
@@ -152,7 +152,7 @@ def markdown(told: Told) -> str:
     return "\n".join([*out, ""])
 
 
-def _bursts(seconds: Iterable[float]) -> list[float]:
+def bursts(seconds: Iterable[float]) -> list[float]:
     """Count the packets of one order, which come at once, as one."""
     found: list[float] = []
     for second in sorted(seconds):
@@ -171,4 +171,4 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [written[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *written[1:]]
 
 
-__all__ = ["Accepted", "Line", "accepted", "clock", "lines", "markdown"]
+__all__ = ["Accepted", "Line", "accepted", "bursts", "clock", "lines", "markdown"]

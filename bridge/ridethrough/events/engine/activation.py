@@ -153,7 +153,7 @@ class Wait:
         if done:
             assert self.job.when.repeat is not None
             last = self.progress.last
-            began = max(outage.since, self.activation.at) if last is None else last
+            began = max(supply.outage.since, self.activation.at) if last is None else last
             return max(reached, began + max(SHORTEST, self.job.when.repeat))
         return max(reached, self.activation.at)
 
