@@ -89,6 +89,11 @@ class Process:
         self._signal(signal.SIGKILL)
         await self._process.wait()
 
+    def pause(self) -> None:
+        """Let it stand still, as one that hangs does; it can still be killed."""
+        if self.running:
+            self._signal(signal.SIGSTOP)
+
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.pid, number)

@@ -10,10 +10,9 @@ from ridethrough.store import Charge, Charges, StoreError
 
 _LOGGER = logging.getLogger(__name__)
 
-WATCH = 60.0
-"""Seconds between two looks; on battery what is seen is kept each time."""
-CALM = 10
-"""Looks after which it is kept in any case."""
+PERIOD = 60.0
+"""Seconds after which it is kept, also on mains: a bridge that was killed takes the battery to have carried full load since
+then, and would find it nearly empty after ten minutes, and shut down what has just been started again."""
 
 
 class ChargeKeeper:
@@ -28,24 +27,13 @@ class ChargeKeeper:
 
     async def run(self) -> None:
         """Keep the charges for ever."""
-        looks = CALM
         while True:
-            found = computed_charges(self._site, self._clock.utc(), self._site.devices)
-            looks += 1
-            if found and looks >= CALM:
-                looks = 0
-            else:
-                found = {device: charge for device, charge in found.items() if self._on_battery(device)}
-            await self._keep(found)
-            await self._clock.sleep(WATCH)
+            await self.save()
+            await self._clock.sleep(PERIOD)
 
     async def save(self) -> None:
-        """Keep what is known now, before the links end."""
+        """Keep what is known now; when the bridge stops, before its links end."""
         await self._keep(computed_charges(self._site, self._clock.utc(), self._site.devices))
-
-    def _on_battery(self, device: DeviceId) -> bool:
-        condition = self._site.conditions(device).get("on_battery")
-        return condition is not None and condition.active
 
     async def _keep(self, charges: dict[DeviceId, Charge]) -> None:
         try:

@@ -215,11 +215,13 @@ def _early_start(plan: _Plan) -> Iterator[Fault]:
 
 def _repeated_start(plan: _Plan) -> Iterator[Fault]:
     for job in plan.jobs:
-        if _starts(job.config.action) and job.config.when.timing is Timing.EVERY:
+        when = job.config.when
+        period = when.seconds if when.timing is Timing.EVERY else when.repeat
+        if _starts(job.config.action) and period is not None:
             yield (
                 (*job.place, "when"),
                 (
-                    f"{job.key} starts computers every {_seconds(job.config.when.seconds)}: whoever switches one off has it "
+                    f"{job.key} starts computers every {_seconds(period)}: whoever switches one off has it "
                     f"running again soon after; start them once"
                 ),
             )
@@ -346,8 +348,9 @@ def _flood(plan: _Plan) -> Iterator[Fault]:
     for job in plan.jobs:
         when = job.config.when
         told = isinstance(job.config.action, MailAction | SmsAction | WebhookAction | LogAction)
-        if told and when.timing is Timing.EVERY and when.seconds < FAST:
-            yield (*job.place, "when"), f"{job.key} tells people {3600 / when.seconds:.0f} times an hour"
+        period = when.seconds if when.timing is Timing.EVERY else when.repeat
+        if told and period is not None and period < FAST:
+            yield (*job.place, "when"), f"{job.key} tells people {3600 / period:.0f} times an hour"
 
 
 # What is never done, and what others can read

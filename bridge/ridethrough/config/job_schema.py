@@ -44,7 +44,8 @@ MAIL_PORTS = {"none": 25, "starttls": 587, "tls": 465}
 YEARS = range(2000, 2200)
 AT_ONCE = "at once"
 _TIMINGS = (Timing.AFTER, Timing.EVERY, Timing.ON_BATTERY, Timing.REMAINING)
-_WHEN = f"{AT_ONCE}, {{after: 5 min}}, {{every: 5 min}}, {{on_battery: 8 min}} or {{remaining: 30 min}}"
+_REPEATABLE = (Timing.ON_BATTERY, Timing.REMAINING)
+_WHEN = f"{AT_ONCE}, {{after: 5 min}}, {{every: 5 min}}, {{on_battery: 8 min}} or {{remaining: 30 min}}, the last two also with every: 30 s"
 _PATTERN = re.compile(r"\*|[a-z0-9][a-z0-9-]*(/(\*|[a-z0-9][a-z0-9_.-]*))?")
 _CONDITION = re.compile(r"\*|[a-z][A-Za-z0-9_.-]*")
 
@@ -140,16 +141,27 @@ def when(value: Tree) -> When:
     """Check a timing (manual M:2702)."""
     if isinstance(value, str) and value.replace("_", " ") == AT_ONCE:
         return When()
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, item),) = value.items()
+    if not isinstance(value, dict) or not value:
+        raise vol.Invalid(f"must be {_WHEN}, not {show(value)}")
+    for name in value:
         if name not in _TIMINGS:
             raise vol.Invalid(unknown("the timing", name, _TIMINGS), path=[name])
-        try:
-            return When(Timing(name), measure(TIMING)(item))
-        except vol.Invalid as error:
-            error.prepend([name])
-            raise
+    found = {name: _seconds(name, item) for name, item in value.items()}
+    if len(found) == 1:
+        ((name, seconds),) = found.items()
+        return When(Timing(name), seconds)
+    for name in _REPEATABLE:
+        if found.keys() == {name, Timing.EVERY}:
+            return When(name, found[name], found[Timing.EVERY])
     raise vol.Invalid(f"must be {_WHEN}, not {show(value)}")
+
+
+def _seconds(name: str, value: Tree) -> float:
+    try:
+        return measure(TIMING)(value)
+    except vol.Invalid as error:
+        error.prepend([name])
+        raise
 
 
 def start(value: Tree) -> datetime:

@@ -47,6 +47,9 @@ class When:
 
     timing: Timing = Timing.AT_ONCE
     seconds: float = 0.0
+    repeat: float | None = None
+    """After this many seconds it is done again and again until the event ends: with the timings that go by a UPS, so
+    that who switches his computer on again has it shut down again (manual M:3115)."""
 
 
 @dataclass(frozen=True, slots=True)

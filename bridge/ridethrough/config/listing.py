@@ -134,9 +134,13 @@ def when_in_words(when: When) -> str:
         case Timing.EVERY:
             return f"every {seconds}"
         case Timing.ON_BATTERY:
-            return f"after {seconds} on battery"
+            return f"after {seconds} on battery{_again(when)}"
         case Timing.REMAINING:
-            return f"at {seconds} remaining"
+            return f"at {seconds} remaining{_again(when)}"
+
+
+def _again(when: When) -> str:
+    return "" if when.repeat is None else f", and every {_seconds(when.repeat)} from then on"
 
 
 def _seconds(seconds: float) -> str:
@@ -226,6 +230,7 @@ def as_data(events: Iterable[ListedEvent]) -> list[dict[str, object]]:
                     "enabled": job.enabled,
                     "timing": job.when.timing,
                     "seconds": job.when.seconds,
+                    "repeat": job.when.repeat,
                     "action": job.action.name,
                     "what": action_in_words(job.action),
                 }

@@ -14,6 +14,8 @@ from .wording import filled, told
 
 REPEATABLE = frozenset({"shutdown", "wakeup", "start"})
 """What an agent may be told again for the sake of others: it does no more than the first time."""
+SPARED = frozenset({"agent.shutdown", "agent.wakeup"})
+"""What a computer that is down already is not told, however often it is repeated: there is nothing to do for it."""
 LONGEST_TEXT, LONGEST_REASON = 500, 200
 """Characters that an agent takes (bridge/agent/PROTOCOL.md)."""
 NAMED = 10
@@ -79,16 +81,22 @@ class Agents:
         if not devices and not missing:
             raise ActionError("There are no agents: give the configuration the computers that are to be shut down.")
         verb, arguments = self._order(action, occasion)
+        down = [device for device in devices if verb in SPARED and self._is_down(device)]
+        devices = [device for device in devices if device not in down]
         turn = self._messages if action.verb == "message" else self._orders
         outcomes = await asyncio.gather(*(self._one(device, verb, arguments, occasion, turn) for device in devices))
         good = [device.name for device, error in zip(devices, outcomes, strict=True) if error is None]
         bad = [(key, "there is no such agent at the moment.") for key in missing]
         bad += [(device.name, str(error)) for device, error in zip(devices, outcomes, strict=True) if error is not None]
-        said = _summary(verb, good, bad)
+        said = _summary(verb, good, bad, [device.name for device in down])
         if bad:
             hope = bool(missing) or any(error is not None and error.again for error in outcomes)
             raise ActionError(said, again=hope and (not good or action.verb in REPEATABLE))
         return said
+
+    def _is_down(self, device: Device) -> bool:
+        reading = self._context.site.reading(device.id, "agent.state")
+        return reading is not None and reading.value == "down"
 
     def _devices(self, keys: Sequence[str]) -> tuple[list[Device], list[str]]:
         agents = {device.key: device for device in self._context.site.devices.values() if device.kind == "agent"}
@@ -148,8 +156,10 @@ def _named(device: Device, said: str) -> str:
     return said if said.startswith(device.name) else f"{device.name}: {said}"
 
 
-def _summary(verb: str, good: Sequence[str], bad: Sequence[tuple[str, str]]) -> str:
-    said = [f"{verb}: {len(good)} of {len(good) + len(bad)} agents have taken it."]
+def _summary(verb: str, good: Sequence[str], bad: Sequence[tuple[str, str]], down: Sequence[str]) -> str:
+    said = [f"{verb}: {len(good)} of {len(good) + len(bad)} agents have taken it."] if good or bad else [f"{verb}:"]
+    if down:
+        said.append(f"{len(down)} {'is' if len(down) == 1 else 'are'} down already.")
     if good and len(good) <= NAMED:
         said.append(f"Taken by {', '.join(good)}.")
     said += [f"{name}: {reason.removeprefix(f'{name}: ')}" for name, reason in bad[:NAMED]]

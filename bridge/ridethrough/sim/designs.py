@@ -13,6 +13,16 @@ DESIGNS = {
         real_power=600.0,
         battery=BatteryDesign(nominal_voltage=24.0, blocks=2, capacity=9.0, resistance=0.03, charge_current=1.0),
     ),
+    "interactive-1000-packs": UpsDesign(
+        manufacturer="Ridethrough",
+        model="LI-1000-BP",
+        firmware="SIM1.0",
+        topology=Topology.LINE_INTERACTIVE,
+        rating=1000.0,
+        real_power=600.0,
+        # With battery packs: an hour at full load.
+        battery=BatteryDesign(nominal_voltage=24.0, blocks=2, capacity=50.0, resistance=0.006, charge_current=25.0),
+    ),
     "online-3000": UpsDesign(
         manufacturer="Ridethrough",
         model="ON-3000",

@@ -168,6 +168,7 @@ def test_as_json_in_a_process_of_its_own(config: Path) -> None:
         "enabled": True,
         "timing": "every",
         "seconds": 600.0,
+        "repeat": None,
         "action": "mail",
         "what": "mail to night@example.org",
     }

@@ -200,6 +200,8 @@ def test_each_security_has_its_usual_port(tmp_path: Path, security: str, port: i
         ("{every: 30 s}", When(Timing.EVERY, 30.0)),
         ("{on_battery: 8 min}", When(Timing.ON_BATTERY, 480.0)),
         ("{remaining: 0.5 h}", When(Timing.REMAINING, 1800.0)),
+        ("{on_battery: 8 min, every: 30 s}", When(Timing.ON_BATTERY, 480.0, 30.0)),
+        ("{every: 30 s, remaining: 30 min}", When(Timing.REMAINING, 1800.0, 30.0)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

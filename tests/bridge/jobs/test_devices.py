@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
@@ -132,6 +132,21 @@ async def test_shutdown_goes_to_all_agents_side_by_side(shop: Shop, ups: Device)
     assert sorted(shop.world.given, key=lambda row: row[0]) == [
         (f"agent-{number}", "agent.shutdown", expected) for number in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize("verb", ["shutdown", "wakeup"])
+async def test_computers_that_are_down_need_not_be_told_again(
+    shop: Shop, ups: Device, verb: Literal["shutdown", "wakeup"]
+) -> None:
+    devices = agents(shop, 3)
+    for device in devices[1:]:
+        shop.world.site.lane(device.id, None).post({"agent.state": "down"})
+    jobs = shop.configure()
+    said = await jobs.perform(AgentAction(verb=verb), happened(ups))
+    assert said == f"agent.{verb}: 1 of 1 agents have taken it. 2 are down already. Taken by Server 1."
+    assert [key for key, *_ in shop.world.given] == ["agent-1"]
+    said = await jobs.perform(AgentAction(verb=verb, agents=("agent-2",)), happened(ups))
+    assert said == f"agent.{verb}: 1 is down already."
 
 
 @pytest.mark.parametrize(

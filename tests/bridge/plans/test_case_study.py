@@ -74,6 +74,27 @@ def test_short_outages_add_up_instead_of_warning_every_time(world: World) -> Non
     assert world.told("shutdown")[0][1] == ("pc-5", "pc-6"), "after 8 minutes in all"
 
 
+def test_short_outages_add_up_also_where_each_ends_before_the_notice_does(world: World) -> None:
+    for _ in range(6):
+        world.power(Power.BATTERY)
+        world.pass_time(100.0)
+        world.power(Power.MAINS)
+        world.pass_time(60.0)
+    shutdowns = world.told("shutdown")
+    assert shutdowns[0][1] == ("pc-5", "pc-6")
+    assert shutdowns[0][0] == pytest.approx(1.0 + 4 * 160.0 + 80.0, abs=2.0), "after 8 minutes in all, and not later"
+
+
+def test_notice_begins_anew_in_another_outage(world: World) -> None:
+    world.power(Power.BATTERY)
+    world.pass_time(400.0)
+    world.power(Power.MAINS)
+    world.pass_time(600.0)
+    world.power(Power.BATTERY)
+    world.pass_time(490.0)
+    assert world.told("shutdown")[0][0] == pytest.approx(1001.0 + 480.0, abs=2.0)
+
+
 def test_notice_is_taken_back_when_power_returns_before_the_shutdown(world: World) -> None:
     world.power(Power.BATTERY)
     world.pass_time(400.0)

@@ -35,6 +35,8 @@ class Progress:
     """How often it has been done; with repetitions the number of the next, counted from 0 at the beginning."""
     outage: float | None = None
     """The last outage in which it was done, by its beginning."""
+    last: float | None = None
+    """When it was last done, in engine time; of those that are repeated in an outage only."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Activation:
             "number": self.number,
             "at": self.at,
             "subject": self.subject.json(),
-            "jobs": {key: [progress.count, progress.outage] for key, progress in self.progress.items()},
+            "jobs": {key: [progress.count, progress.outage, progress.last] for key, progress in self.progress.items()},
         }
 
     @classmethod
@@ -75,7 +77,7 @@ class Activation:
             number=str(json["number"]),
             at=float(json["at"]),
             subject=Subject.of(json["subject"]),
-            progress={key: Progress(int(count), outage) for key, (count, outage) in json["jobs"].items()},
+            progress={key: Progress(int(count), *rest) for key, (count, *rest) in json["jobs"].items()},
         )
 
 
@@ -140,7 +142,7 @@ class Wait:
             return None
         outage = supply.outage
         done = self.informed in outage.informed if self.job.action.informs else self.progress.outage == outage.began
-        if done:
+        if done and self.job.when.repeat is None:
             return None
         if self.job.when.timing is Timing.ON_BATTERY:
             reached = supply.outage.since + max(0.0, seconds - outage.seconds)
@@ -148,6 +150,11 @@ class Wait:
             reached = max(supply.runtime_at, supply.outage.since)
         else:
             return None
+        if done:
+            assert self.job.when.repeat is not None
+            last = self.progress.last
+            began = max(supply.outage.since, self.activation.at) if last is None else last
+            return max(reached, began + max(SHORTEST, self.job.when.repeat))
         return max(reached, self.activation.at)
 
     def fire(self, now: float) -> int:
@@ -162,6 +169,7 @@ class Wait:
             progress.count += 1
         if timing in BATTERY and self.supply is not None and self.supply.outage is not None:
             progress.outage = self.supply.outage.began
+            progress.last = None if self.job.when.repeat is None else now
             if self.job.action.informs:
                 self.supply.outage.informed.add(self.informed)
         return progress.count

@@ -136,9 +136,9 @@ class Executor:
     def resume(self, steps: Iterable[Step], *, away: bool = False) -> None:
         """Do what was due or begun when the bridge ended: what `Steps.unfinished` gave before anything was committed.
 
-        What was begun is marked as a retry, what comes late says by how much. After a long absence (`away`) what acts
-        waits until the device says that its event goes on, and is dropped when it does not: a bridge that comes up
-        hours after an outage must not shut down what has just been started again.
+        What was begun is marked as a retry, what comes late says by how much. What acts is dropped when its event is
+        over by now: a computer that has just been started again must not be shut down because of what was. After a long
+        absence (`away`) it waits until the device itself has said that the event goes on.
         """
         now = self._clock.utc()
         for step in steps:
@@ -148,7 +148,7 @@ class Executor:
                 retry=step.occasion.retry or step.state is StepState.STARTED,
                 late=behind if behind > LATE else step.occasion.late,
             )
-            gated = away and not step.action.informs and occasion.event is not None
+            gated = not step.action.informs and occasion.event is not None
             self._enter(replace(step, occasion=occasion), gated=gated)
 
     def restore(self, memory: Mapping[str, str]) -> None:

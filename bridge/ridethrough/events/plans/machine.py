@@ -165,6 +165,8 @@ class Machine:
         state = turn.state
         if supply.over(self._plan(state), state.supplies):
             state.would = False
+            for stage in () if state.run is None else state.run.stages.values():
+                stage.noticed = 0.0
         if supply.out(self._plan(state), state.supplies):
             turn.wake(turn.now + LOOK)
         if self._quiet(turn):

@@ -53,6 +53,7 @@ def recall(turn: Turn, why: str) -> None:
             elif member.kind == "script":
                 turn.note("plan_script", stage=stage.key, script=member.key, order="withdraw")
         if run.state is StageState.ANNOUNCED:
+            run.noticed += turn.now - (turn.now if run.begun is None else run.begun)
             agents = tuple(member.key for member in stage.members if member.kind == "agent")
             if agents:
                 action = AgentAction(verb="message", agents=agents, text=f"{stage.name}: no shutdown, {why}.")
@@ -83,6 +84,9 @@ def await_power(turn: Turn) -> None:
     ours = any(one.ours or one.withdraw for stage in run.stages.values() for one in stage.members.values())
     if run.forced or (ready and ours and plan.restart.enabled and supply.suffices(plan, supplies, now, needed(plan))):
         _begin(turn)
+    elif ready and not ours and any(one.noticed for one in run.stages.values()):
+        # The outage is not over yet: the notice that users have had still counts.
+        turn.wake(now + HELD)
     elif ready and not ours:
         turn.state.run = None
     elif ready and not plan.restart.enabled:

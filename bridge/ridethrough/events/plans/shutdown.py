@@ -87,13 +87,16 @@ def _begin(turn: Turn, stage: StageConfig, run: StageRun) -> None:
     run.begun, run.ordered, run.failed, run.problem = turn.now, None, None, ""
     run.times += 1
     agents = tuple(member.key for member in stage.members if member.kind == "agent")
-    announced = stage.announce > 0.0
+    notice = _notice(stage, run)
+    announced = notice > 0.0
     turn.enter(stage, StageState.ANNOUNCED if announced else StageState.RUNNING)
     run.before = [
         turn.step(stage.key, f"before-{index}", run.times, action) for index, action in enumerate(stage.before)
     ]
     if announced and agents:
         text = stage.text or f"{stage.name}: this computer is shut down in {stage.announce:g} s."
+        if run.noticed:
+            text = f"{stage.name}: power is out again, and this computer is shut down in {notice:.0f} s."
         turn.step(stage.key, "announce", run.times, AgentAction(verb="message", agents=agents, text=text))
 
 
@@ -131,10 +134,19 @@ def _go_on(turn: Turn, stage: StageConfig, run: StageRun) -> None:
         turn.enter(stage, StageState.DONE)
 
 
+def _notice(stage: StageConfig, run: StageRun) -> float:
+    """Return the seconds that users must still be given.
+
+    Were the notice to begin anew whenever power comes back for a moment, they would be warned every time, and nothing
+    would ever be shut down (manual M:3170).
+    """
+    return max(0.0, stage.announce - run.noticed)
+
+
 def _ready(turn: Turn, stage: StageConfig, run: StageRun) -> bool:
     """Whether a stage that has begun now tells its members."""
     assert run.begun is not None
-    announced = run.begun + stage.announce
+    announced = run.begun + _notice(stage, run)
     ready = announced if not run.before else max(announced, run.begun + PATIENCE)
     if turn.now < ready:
         turn.wake(ready)

@@ -89,6 +89,8 @@ class StageRun:
     begun: float | None = None
     ordered: float | None = None
     """When its members were told."""
+    noticed: float = 0.0
+    """Seconds of notice that users have had earlier in this outage, before power came back for a moment."""
     times: int = 0
     """How often it has begun; makes keys of steps."""
     before: list[str] = field(default_factory=list)

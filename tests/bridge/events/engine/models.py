@@ -39,8 +39,9 @@ def job(
     device: str = "ups-1",
     on: Edge = Edge.RAISED,
     ups: str | None = None,
+    repeat: float | None = None,
 ) -> JobConfig:
-    return JobConfig(key, key, (Cause((device,), (condition,), on),), action, When(timing, seconds), ups)
+    return JobConfig(key, key, (Cause((device,), (condition,), on),), action, When(timing, seconds, repeat), ups)
 
 
 @dataclass

@@ -74,6 +74,46 @@ def test_shutdown_comes_after_its_time_on_battery() -> None:
     assert site.times("shutdown") == [480]
 
 
+def test_shutdown_is_repeated_from_its_time_on_battery_until_power_returns() -> None:
+    site = bench(job("shutdown", Timing.ON_BATTERY, 480, action=ACT, repeat=30))
+    site.power(on=False)
+    site.wait(545)
+    assert site.times("shutdown") == [480, 510, 540]
+    site.power(on=True)
+    site.wait(60)
+    site.power(on=False)
+    site.wait(35)
+    assert site.times("shutdown")[3:] == [605, 635], "the outage goes on, and so does what was to be repeated"
+    assert len(set(site.keys)) == len(site.keys)
+
+
+def test_repetition_goes_on_after_a_restart_and_makes_nothing_up() -> None:
+    site = bench(job("shutdown", Timing.ON_BATTERY, 480, action=ACT, repeat=30))
+    site.power(on=False)
+    site.wait(485)
+    site.restart(after=10)
+    site.ups(on_battery=True)
+    site.wait(20)
+    site.restart(after=100)
+    site.ups(on_battery=True)
+    site.wait(35)
+    assert site.times("shutdown") == [480, 510, 615, 645]
+
+
+def test_what_tells_people_is_repeated_on_battery_too() -> None:
+    site = bench(job("mail", Timing.REMAINING, 1800, repeat=60))
+    site.power(on=False, runtime=1700)
+    site.wait(30)
+    site.power(on=True, runtime=1700)
+    site.wait(30)
+    site.power(on=False, runtime=1690)
+    site.wait(65)
+    assert site.times("mail") == [0, 120], "not at once in the same outage, but a minute later"
+    site.ups(on_battery=True, runtime=2000)
+    site.wait(600)
+    assert len(site.times("mail")) == 2, "not while there is more runtime than that"
+
+
 def test_job_is_done_when_the_runtime_is_reached_or_undershot() -> None:
     site = bench(job("exactly", Timing.REMAINING, 1800), job("below", Timing.REMAINING, 1000))
     site.power(on=False, runtime=3600)

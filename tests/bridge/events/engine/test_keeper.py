@@ -255,6 +255,26 @@ async def test_shutdown_that_was_due_hours_ago_is_done_only_if_its_event_lasts(
             assert rig.done.steps[1][1].retry
 
 
+async def test_shutdown_that_was_begun_when_the_bridge_was_killed_is_left_when_its_event_is_over(path: Path) -> None:
+    """What was started again meanwhile must not be shut down because of what was."""
+    clock = ManualClock()
+    await in_outage(path, clock)
+    async with running(path, AWAY, clock=clock) as rig:
+        (event,) = [event for event in await rig.store.journal.raised() if event.key == "on_battery"]
+        rig.power(on=True)
+        async with asyncio.timeout(5):
+            while any(one.key == "on_battery" for one in await rig.store.journal.raised()):
+                await asyncio.sleep(0.005)
+    async with Store.open(path, clock) as store:
+        await store.steps.commit([Step("job:after/1/7", ACT, Occasion("job:after", event), clock.utc())], {})
+        await store.steps.begin("job:after/1/7")
+    clock.tick(5)
+    async with running(path, AWAY, clock=clock) as rig:
+        steps = await rig.ended(StepState.DROPPED)
+        assert "job:after/1/7" in {step.key for step in steps}
+        assert "job:after" not in rig.done.origins
+
+
 async def test_engine_that_is_stopped_between_an_event_and_its_note_does_its_jobs_later(path: Path) -> None:
     config = JobsConfig(jobs=(job("now", Timing.AT_ONCE), job("again", Timing.AT_ONCE)))
     for turns in range(12):
