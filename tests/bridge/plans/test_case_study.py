@@ -85,6 +85,20 @@ def test_short_outages_add_up_also_where_each_ends_before_the_notice_does(world:
     assert shutdowns[0][0] == pytest.approx(1.0 + 4 * 160.0 + 80.0, abs=2.0), "after 8 minutes in all, and not later"
 
 
+def test_notice_that_is_over_is_not_given_again_for_those_who_could_not_be_reached(world: World) -> None:
+    for key in ("pc-5", "pc-6"):
+        world.computers[key].seen = Seen.LOST
+    world.power(Power.BATTERY)
+    world.pass_time(490.0)
+    world.power(Power.MAINS)
+    world.pass_time(60.0)
+    for key in ("pc-5", "pc-6"):
+        world.computers[key].seen = Seen.UP
+    world.power(Power.BATTERY)
+    world.pass_time(20.0)
+    assert world.told("shutdown")[0][0] == pytest.approx(551.0, abs=3.0)
+
+
 def test_notice_begins_anew_in_another_outage(world: World) -> None:
     world.power(Power.BATTERY)
     world.pass_time(400.0)

@@ -61,10 +61,11 @@ def _agent(pace: Pace, arguments: Sequence[str]) -> int:
 
     # Each start of an agent is one of its computer.
     boot.boot_identity = lambda: str(uuid4())
-    from ridethrough_agent import cli, listener, memory
+    from ridethrough_agent import cli, listener, memory, programs
 
     listener.PATIENCE *= STRETCH
     memory.PATIENCE *= STRETCH
+    programs.GRACE *= STRETCH
     return cli.main(arguments)
 
 

@@ -118,7 +118,9 @@ async def test_nobody_is_shut_down_twice(told: Told) -> None:
         again = key == "pc-5" and not told.hard
         expected = 0 if key in away(told) else 2 if again else 1
         assert len(told.seconds("off", key)) == expected + (key == ABSENT and not told.hard), key
-        assert len(commands) == expected, key
+        # The script is run once more where the bridge was killed while it gave the order, and says so.
+        marked = key == "database" and any(row["details"]["retry"] for row in told.journal.of("job_done"))
+        assert len(commands) in {expected, expected + marked}, key
 
 
 async def test_steps_are_done_once_or_marked_as_a_retry(told: Told) -> None:

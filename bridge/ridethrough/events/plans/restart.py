@@ -58,6 +58,9 @@ def recall(turn: Turn, why: str) -> None:
             if agents:
                 action = AgentAction(verb="message", agents=agents, text=f"{stage.name}: no shutdown, {why}.")
                 turn.step(stage.key, "no-shutdown", run.times, action)
+        if run.ordered is not None:
+            # They have had all of it; who could not be reached then is told at once if power fails again.
+            run.noticed = stage.announce
         if run.state is not StageState.DONE:
             run.wanted, run.begun, run.ordered, run.before, run.problem = "", None, None, [], ""
             turn.enter(stage, StageState.WAITING)
