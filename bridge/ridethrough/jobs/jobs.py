@@ -126,6 +126,9 @@ def _informs(action: Action) -> bool:
 
 def _rehearsed(action: Action) -> bool:
     """Whether a drill does it: what only informs is sent as a drill, and agents rehearse a shutdown themselves."""
+    if isinstance(action, CommandAction) and action.command == "agent.drill":
+        # By this the plan has an agent rehearse: without it a drill would pass without anybody having been asked.
+        return True
     if isinstance(action, AgentAction):
         return action.verb in ("message", "shutdown")
     return KINDS[type(action)].rehearsed

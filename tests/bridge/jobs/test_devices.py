@@ -303,6 +303,13 @@ async def test_drill_has_agents_rehearse_and_messages_marked(shop: Shop, ups: De
     ]
 
 
+async def test_drill_asks_the_agent_that_a_plan_names(shop: Shop, ups: Device) -> None:
+    agents(shop, 1)
+    action = CommandAction(device="agent-1", command="agent.drill")
+    await shop.configure().perform(action, happened(ups, drill=True))
+    assert shop.world.given == [("agent-1", "agent.drill", {})]
+
+
 async def test_repetition_is_marked(shop: Shop, ups: Device) -> None:
     agents(shop, 1)
     await shop.configure().perform(AgentAction(verb="message", text="Save"), happened(ups, test=True, retry=True))

@@ -106,9 +106,9 @@ def _markdown(found: Mapping[str, Any]) -> str:
             "",
             *(f"- {_cell(note)}" for note in stage["notes"]),
             *([""] if stage["notes"] else []),
-            "| member | planned | answered within | result | answer |",
-            "|---|---|---|---|---|",
         ]
+        if stage["members"]:
+            lines += ["| member | planned | answered within | result | answer |", "|---|---|---|---|---|"]
         lines += [
             f"| {_cell(one['member'])} | {_seconds(one['planned'])} | {_seconds(one['actual'])} "
             f"| {'ok' if one['ok'] else 'not ok'} | {_cell(one['answer'])} |"
