@@ -19,11 +19,10 @@ IN_HOME_ASSISTANT = ROOT / "tests" / "component"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put end-to-end tests last and on one worker: they measure time and start whole systems."""
+    """Put end-to-end tests last: they measure time and start whole systems."""
     for item in items:
         if item.path.is_relative_to(END_TO_END):
             item.add_marker("e2e")
-            item.add_marker(pytest.mark.xdist_group("e2e"))
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
 
 

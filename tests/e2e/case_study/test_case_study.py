@@ -20,7 +20,12 @@ from .rig import NoNetwork
 from .story import ABSENT, AWAY, Told, tell
 from .timeline import bursts, markdown
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("case_study"),  # told once, for all of these tests
+]
 
 WAYS: tuple[Way, ...] = ("jobs", "plan")
 NETWORKS = {"jobs": "127.0.241", "plan": "127.0.242"}
