@@ -1,8 +1,6 @@
 """What all tests share: the order they run in, and free use of sockets where processes really talk."""
 
-import asyncio
 from collections.abc import Iterator
-import logging
 from pathlib import Path
 import signal
 import socket
@@ -30,18 +28,6 @@ def pytest_sessionstart() -> None:
     """Hear Ctrl-C, and let child processes hear it, also where a shell started the tests in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True)
-async def quiet_databases(request: pytest.FixtureRequest, enable_event_loop_debug: None) -> None:
-    """Let neither each statement of a database be told nor each task be traced, which takes most of a test's time.
-
-    The harness has both on; tests inside Home Assistant keep them.
-    """
-    if not request.path.is_relative_to(IN_HOME_ASSISTANT):
-        asyncio.get_running_loop().set_debug(False)
-        for name in ("aiosqlite", "sqlalchemy.engine"):
-            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)

@@ -303,7 +303,7 @@ class TestFrames:
         async with shared.sender() as sender:
             sender.send(line)
             await sender.until_closed()
-        assert "not acceptable" in shared.agent.log
+        await shared.agent.until_logged("not acceptable")
         await _unharmed(shared)
 
     async def test_frame_of_exactly_the_permitted_length(self, paired: Paired) -> None:

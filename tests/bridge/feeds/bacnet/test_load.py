@@ -17,7 +17,7 @@ from .test_network import Plain, packet_of
 MODULES = 512
 SUBSCRIBED = 150
 """Objects of one client, which may have 200."""
-NOTING = 0.004
+NOTING = 0.010
 """Seconds that the feed may take to note what has changed, in the turn in which the site hears of it."""
 
 
