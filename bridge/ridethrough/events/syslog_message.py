@@ -8,6 +8,7 @@ import re
 from ridethrough.catalogue import Catalogue, Severity
 from ridethrough.site import Device
 
+from .controls import without_controls
 from .event import EdgeKind, Event
 from .sentence import sentence
 
@@ -46,8 +47,6 @@ LONGEST_VALUE = 128
 LARGEST_SEQUENCE = 2147483647
 _NIL = "-"
 _BOM = b"\xef\xbb\xbf"
-# Line and paragraph separators too: a message is one line in whatever file it ends up in.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SPECIAL = re.compile(r'(["\\\]])')
 _NOT_PRINTABLE = re.compile(r"[^!-~]")
 
@@ -95,7 +94,7 @@ def write(message: Message, sender: Sender, sequence: int, longest: int = LONGES
         f"<{priority}>1 {stamp}Z {_name(sender.host, 255)} {APP_NAME} {sender.process} {_name(message.key, 32)} "
         f'[meta sequenceId="{(sequence - 1) % LARGEST_SEQUENCE + 1}"][{SD_ID}{"".join(_parameters(message.data))}] '
     ).encode("utf-8", "replace")
-    text = _one_line(message.text).encode("utf-8", "replace")
+    text = without_controls(message.text).encode("utf-8", "replace")
     # UTF-8 is to be marked (RFC 5424 §6.4). Many receivers show the mark as rubbish, and ASCII reads the same without.
     mark = b"" if text.isascii() else _BOM
     room = max(0, longest - len(header) - len(mark))
@@ -116,11 +115,7 @@ def _name(text: str, longest: int) -> str:
 
 def _parameters(data: Mapping[str, str]) -> Iterator[str]:
     for name, value in data.items():
-        yield f' {name}="{_SPECIAL.sub(r"\\\1", _one_line(value)[:LONGEST_VALUE])}"'
-
-
-def _one_line(text: str) -> str:
-    return _CONTROL.sub(" ", text)
+        yield f' {name}="{_SPECIAL.sub(r"\\\1", without_controls(value)[:LONGEST_VALUE])}"'
 
 
 __all__ = [

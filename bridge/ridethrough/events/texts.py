@@ -7,7 +7,6 @@ header of a mail.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
-import re
 
 from ridethrough.catalogue import Severity
 from ridethrough.clock import Clock
@@ -15,6 +14,7 @@ from ridethrough.config import BridgeConfig
 from ridethrough.config.placeholders import Placeholder, parts
 from ridethrough.site import Device, Quality, Site, Value
 
+from .controls import without_controls
 from .event import EdgeKind, Event
 from .sentence import condition_name, sentence
 from .steps import Occasion
@@ -26,8 +26,6 @@ MOST_ALARMS = 20
 UPS = "ups"
 _EDGES: Mapping[EdgeKind, str] = {EdgeKind.RAISED: "begun", EdgeKind.CLEARED: "over", EdgeKind.OCCURRED: "occurred"}
 _TIME = "%Y-%m-%d %H:%M:%S"
-# Line and paragraph separators too: one line is one line in whatever shows it.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Texts:
@@ -172,7 +170,7 @@ class Texts:
 
 
 def _one_line(text: str) -> str:
-    text = _CONTROL.sub(" ", text).strip()
+    text = without_controls(text).strip()
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

@@ -1,8 +1,8 @@
 """What is told where the configuration has no words of its own, and how tests, drills and what is late are marked."""
 
 from collections.abc import Iterator, Mapping
-import re
 
+from ridethrough.events.controls import without_controls
 from ridethrough.events.sentence import sentence
 from ridethrough.events.steps import Occasion
 from ridethrough.site import Device, Quality, Value
@@ -23,13 +23,11 @@ STATE = (
     "ups.temperature",
 )
 """What a mail tells of a device, where the device has it."""
-# Line and paragraph separators too: one line is one line in whatever shows it.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def one_line(text: str) -> str:
     """Make it one line without control characters, so that nothing in it can end a header or a message."""
-    return _CONTROL.sub(" ", text).strip()
+    return without_controls(text).strip()
 
 
 def marked(text: str, occasion: Occasion) -> str:
