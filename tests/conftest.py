@@ -46,3 +46,9 @@ def real_sockets(request: pytest.FixtureRequest) -> None:
         pytest_socket._remove_restrictions()
         for name, function in _RESOLVERS.items():
             setattr(socket, name, function)
+
+
+@pytest.fixture
+def hass_config_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give each Home Assistant a folder of its own: the harness's is one for all, and two that start write in it."""
+    return str(tmp_path_factory.mktemp("home_assistant"))
