@@ -51,6 +51,10 @@ def _send_message(data: Mapping[str, Any]) -> tuple[Asked, ...]:
     return ("job.message", {"text": data["text"]}), ("agent.message", {"text": data["text"]})
 
 
+def _datagram(data: Mapping[str, Any]) -> tuple[Asked, ...]:
+    return (("job.datagram", {"restored": int(data["restored"])}),)
+
+
 def _as_filled_in(command: str, fields: frozenset[str], data: Mapping[str, Any]) -> tuple[Asked, ...]:
     return ((command, {name: data[name] for name in data if name in fields}),)
 
@@ -129,6 +133,8 @@ ACTIONS: Final = (
     _action("run_job", "job.run", job=cv.string),
     _action("log_entry", "job.log", text=cv.string),
     _action("send_mail", "job.mail", to=_Optional(_addresses), subject=cv.string, text=MAYBE_TEXT),
+    _action("send_mail_trap", "job.mail_trap", to=_Optional(_addresses)),
+    Action("send_datagram", {probatio.Required("restored"): cv.boolean}, _datagram, of_bridge=True),
     _action("wake_on_lan", "job.wake_on_lan", mac=cv.string, address=MAYBE_TEXT, port=_Optional(cv.port)),
     _action("send_sms", "job.sms", to=_addresses, text=cv.string),
     _action("send_syslog", "job.syslog", text=cv.string),

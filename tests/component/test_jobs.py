@@ -29,7 +29,8 @@ from .test_triggers import settled
 WEB, FILES, PLAN, STAGE = "agent-web", "agent-files", "plan-room", "stage-storage"
 AGENT_COMMANDS = ["agent.message", "agent.execute", "agent.shutdown", "agent.wakeup", "agent.drill", "agent.start"]
 PLAN_COMMANDS = [f"plan.{verb}" for verb in ("arm", "disarm", "run", "abort", "restart", "drill", "answer")]
-JOBS = [f"job.{job}" for job in ("run", "log", "mail", "wake_on_lan", "sms", "syslog", "webhook", "message")]
+_JOBS = "run log mail mail_trap datagram wake_on_lan sms syslog webhook message"
+JOBS = [f"job.{job}" for job in _JOBS.split()]
 
 
 def agent(key: str, name: str, **more: Any) -> Message:
@@ -174,6 +175,8 @@ async def test_plan_is_disarmed_by_its_switch(hass: HomeAssistant, bridge: Bridg
         ),
         ("send_sms", BRIDGE_ID, {"to": "+491", "text": "Out"}, "job.sms", {"to": "+491", "text": "Out"}),
         ("send_syslog", BRIDGE_ID, {"text": "Out"}, "job.syslog", {"text": "Out"}),
+        ("send_mail_trap", BRIDGE_ID, {"to": ["a@example.org"]}, "job.mail_trap", {"to": "a@example.org"}),
+        ("send_datagram", BRIDGE_ID, {"restored": True}, "job.datagram", {"restored": 1}),
         ("call_webhook", BRIDGE_ID, {"name": "pager"}, "job.webhook", {"name": "pager"}),
     ],
 )
@@ -194,6 +197,7 @@ async def test_action_becomes_the_command_that_is_meant(
 def test_every_command_of_agents_plans_and_the_bridge_has_an_action() -> None:
     catalogue = load_catalogue()
     everything = {"text", "program", "script", "job", "to", "subject", "mac", "name", "number", "state", "mode", "type"}
+    everything.add("restored")
     data: dict[str, Any] = dict.fromkeys(everything, "1") | {"number": 1, "restart": True, "mode": "quick"}
     asked = {command: arguments for action in ACTIONS for command, arguments in action.asked(data)}
     for kind, known in (("agent", AGENT_COMMANDS), ("plan", PLAN_COMMANDS), ("bridge", JOBS)):

@@ -12,6 +12,7 @@ from ridethrough.addresses import hardware_address, plain
 from ridethrough.config.actions import (
     Action,
     AgentAction,
+    DatagramAction,
     LogAction,
     MailAction,
     SmsAction,
@@ -54,6 +55,8 @@ class JobDesk:
         self._makers: Mapping[str, Callable[[Arguments], Action]] = {
             "job.log": lambda given: LogAction(text=_text(given, "text")),
             "job.mail": self._mail,
+            "job.mail_trap": lambda given: MailAction(to=self._receivers(given), trap=True),
+            "job.datagram": lambda given: DatagramAction(restored=bool(given.get("restored", 0))),
             "job.wake_on_lan": self._wake_on_lan,
             "job.sms": self._sms,
             "job.syslog": lambda given: SyslogAction(text=_text(given, "text")),
@@ -103,6 +106,8 @@ class JobDesk:
         config = self._context.config
         means = {
             "job.mail": config.mail is not None,
+            "job.mail_trap": config.mail is not None,
+            "job.datagram": self._context.agents.datagrams.enabled,
             "job.sms": config.sms is not None,
             "job.webhook": bool(config.webhooks),
             "job.message": bool(self._context.agents.computers),
@@ -122,6 +127,10 @@ class JobDesk:
     # What is to be done
 
     def _mail(self, given: Arguments) -> MailAction:
+        return MailAction(to=self._receivers(given), subject=_text(given, "subject"), text=_text(given, "text"))
+
+    def _receivers(self, given: Arguments) -> tuple[str, ...]:
+        """Return whom a mail goes to. Raises ValueError for strangers."""
         to = _words(_text(given, "to"))
         config = self._context.config.mail
         known = (
@@ -133,7 +142,7 @@ class JobDesk:
                 f"{', '.join(strangers)} is no receiver of the configuration; mails by hand go to "
                 f"{', '.join(known.values()) or 'nobody, as there are none'}."
             )
-        return MailAction(to=tuple(to), subject=_text(given, "subject"), text=_text(given, "text"))
+        return tuple(to)
 
     def _sms(self, given: Arguments) -> SmsAction:
         to = [number_of(one) for one in re.split(r"[,;]", _text(given, "to")) if one.strip()]

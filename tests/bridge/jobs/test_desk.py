@@ -20,7 +20,7 @@ from ridethrough.config.actions import (
     WakeOnLanAction,
     WebhookAction,
 )
-from ridethrough.config.agents import AgentConfig, AgentsConfig
+from ridethrough.config.agents import AgentConfig, AgentsConfig, DatagramConfig
 from ridethrough.config.jobs import JobConfig, MailConfig, Repeat, ScheduleConfig, SmsConfig, WebhookConfig
 from ridethrough.events import Order
 from ridethrough.events.steps import ActionError
@@ -36,6 +36,8 @@ ALL = {
     "job.run",
     "job.log",
     "job.mail",
+    "job.mail_trap",
+    "job.datagram",
     "job.wake_on_lan",
     "job.sms",
     "job.syslog",
@@ -116,7 +118,8 @@ async def test_nothing_is_offered_until_it_is_granted(shop: Shop) -> None:
 
 async def test_what_there_are_no_means_for_is_not_offered(shop: Shop) -> None:
     assert Counter(shop).offered == {"job.run", "job.log", "job.wake_on_lan", "job.syslog"}
-    counter = Counter(shop, agents=AgentsConfig(computers=(AGENT,)), **everything())
+    datagrams = DatagramConfig(enabled=True, receivers=("127.0.0.1",))
+    counter = Counter(shop, agents=AgentsConfig(computers=(AGENT,), datagrams=datagrams), **everything())
     assert counter.offered == ALL
 
 
@@ -199,11 +202,14 @@ async def test_mail_by_hand_goes_to_receivers_of_the_configuration_only(shop: Sh
         await counter.ask("job.mail", to="ANNA@example.org, bert@example.org", subject="Hello", text="World")
         code, said = await counter.refusal("job.mail", to="anna@example.org victim@example.com", subject="x", text="y")
         assert (code, "victim@example.com is no receiver of the configuration" in said) == ("bad_argument", True)
+        await counter.ask("job.mail_trap", to="anna@example.org")
+        assert (await counter.refusal("job.mail_trap", to="victim@example.com"))[0] == "bad_argument"
         code, said = await counter.refusal("job.mail", to="anna", subject="x", text="y")
         assert (code, said) == ("bad_argument", "'anna' is no mail address, as ups@example.org is.")
     assert [envelope.rcpt_tos for envelope in box.envelopes] == [
         ["anna@example.org"],
         ["ANNA@example.org", "bert@example.org"],
+        ["anna@example.org"],
     ]
 
 
@@ -228,6 +234,15 @@ async def test_text_message_by_hand(shop: Shop, tmp_path: Path) -> None:
     assert (code, "0900123456 is no receiver of the configuration" in said) == ("bad_argument", True)
     assert (await counter.refusal("job.sms", to="anna", text="x"))[0] == "bad_argument"
     modem.close()
+
+
+async def test_datagrams_by_hand_go_to_the_receivers_of_the_configuration(shop: Shop, udp: UdpPeer) -> None:
+    datagrams = DatagramConfig(enabled=True, receivers=("127.0.0.1",), port=udp.port)
+    counter = Counter(shop, agents=AgentsConfig(datagrams=datagrams))
+    await counter.ask("job.datagram")
+    assert b"Autonomietime" in await udp.hear()
+    await counter.ask("job.datagram", restored=1)
+    assert (await udp.hear()).endswith(b"restored.")
 
 
 async def test_magic_packet_by_hand_stays_in_the_house(shop: Shop, udp: UdpPeer) -> None:
