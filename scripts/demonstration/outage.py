@@ -18,6 +18,8 @@ LOAD = "sensor.rack_ups_load"
 EVENTS = "event.rack_ups_events"
 PLAN = "sensor.rack_plan_state"
 PLAN_ARMED = "switch.rack_plan_armed"
+HURRY = 4
+"""Seconds of the battery in one of ours while it is discharged: nobody is to wait for that."""
 WEB, NAS = "sensor.web_server_state", "sensor.nas_state"
 
 
@@ -113,6 +115,7 @@ async def tell(
             RUNTIME,
             lambda seen: _number(seen) and float(seen.state) < 0.6 * float(runtime.state),
         )
+        await simulator.speed(HURRY)
         await story.step(
             "charge falls",
             CHARGE,
@@ -129,6 +132,7 @@ async def tell(
     await story.step("battery low", BATTERY_LOW, lambda seen: seen.state == "on", bit=1, seconds=120)
 
     say("The mains returns.")
+    await simulator.speed(1)
     await simulator.set(mains=True, load=0.35)
     await story.step("off battery", ON_BATTERY, lambda seen: seen.state == "off", bit=0)
     await story.step("on line", MODE, lambda seen: seen.state == "line")

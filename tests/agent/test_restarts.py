@@ -7,7 +7,6 @@ import json
 import os
 from pathlib import Path
 import subprocess
-import time
 
 import pytest
 
@@ -258,9 +257,7 @@ async def test_log_that_nobody_takes_stops_no_shutdown(paired: Paired) -> None:
         # What is not taken does not keep it from ending either.
         agent.start()
         await agent.until_listening()
-        begun = time.monotonic()
-        agent.stop()
-        assert time.monotonic() - begun < 10
+        assert agent.stop() == 0
     finally:
         os.close(reads)
         os.close(writes)

@@ -9,9 +9,9 @@ import atexit
 import contextlib
 import logging
 import logging.handlers
+import os
 from pathlib import Path
 import queue
-import sys
 import threading
 import time
 
@@ -26,6 +26,7 @@ SIZE = 1_000_000
 KEPT = 4
 """Earlier log files that are kept."""
 _LINE = 2000
+_STDERR = 2
 WAITING = 2000
 """Lines that wait for a place that hangs; more are lost there."""
 FAREWELL = 2.0
@@ -45,6 +46,19 @@ class OneLine(logging.Formatter):
         """Format a record; only the trace of a fault of our own has several lines."""
         plain = logging.makeLogRecord({**record.__dict__, "msg": clean(record.getMessage(), _LINE), "args": None})
         return super().format(plain)
+
+
+class Errors(logging.Handler):
+    """Writes to standard error itself, not by `sys.stderr`: Python empties that one at its end, and would wait there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; this may hang."""
+        try:
+            rest = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+            while rest:
+                rest = rest[os.write(_STDERR, rest) :]
+        except OSError:
+            self.handleError(record)
 
 
 class Aside(logging.Handler):
@@ -98,7 +112,7 @@ def set_up(configuration: Configuration) -> None:
     atexit.unregister(logging.shutdown)
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
-    _add(logging.StreamHandler(sys.stderr), "%(levelname)s %(message)s")
+    _add(Errors(), "%(levelname)s %(message)s")
     try:
         configuration.log.parent.mkdir(parents=True, exist_ok=True)
         file = logging.handlers.RotatingFileHandler(
