@@ -125,8 +125,12 @@ async def test_nobody_is_shut_down_twice(told: Told) -> None:
         again = key == "pc-5" and not told.hard
         expected = 0 if key in away(told) else 2 if again else 1
         assert len(told.seconds("off", key)) == expected + (key == ABSENT and not told.hard), key
-        # The script is run once more where the bridge was killed while it gave the order, and says so.
-        marked = key == "database" and any(row["details"]["retry"] for row in told.journal.of("job_done"))
+        # The script is run once more where the bridge was killed while it gave the order, and says so, whatever came of
+        # that: a machine that is busy answers too late for a story that is told so quickly.
+        ends = [*told.journal.of("job_done"), *told.journal.of("job_failed")]
+        marked = key == "database" and any(
+            row["details"]["retry"] for row in ends if row["details"].get("origin") == "job:database"
+        )
         assert len(commands) in {expected, expected + marked}, key
 
 
