@@ -339,7 +339,7 @@ async def test_drill_asks_everyone_and_shuts_nothing_down(hall: Hall, book: Book
     found = json.loads(file.read_text(encoding="utf-8"))
     assert (found["verdict"], found["needed"], found["margin"]) == ("passed", 180.0, 540.0)
     assert [member["answer"] for member in found["stages"][0]["members"]] == ["It would shut down."] * 2
-    assert "| agent:c1 | 90 s |" in file.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| agent:c1 | 1 min 30 s |" in file.with_suffix(".md").read_text(encoding="utf-8")
 
 
 async def test_drill_with_a_computer_that_does_not_answer_fails(hall: Hall, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ridethrough.config.agents import AgentConfig
 from ridethrough.config.plans import PlanConfig
 from ridethrough.events.engine.timeline import Mark, boot
 from ridethrough.events.event import EdgeKind, Event, EventKind, JournalError
+from ridethrough.events.orders import giver
 from ridethrough.events.steps import Occasion, Step, Steps, StepState
 from ridethrough.site import Arguments, Change, CommandError, CommandResult, Commands, Device, Site
 from ridethrough.tasks import unbroken
@@ -340,7 +341,6 @@ class Plans:
 
     def _performer(self, key: str) -> Callable[[str, Arguments], Awaitable[CommandResult]]:
         async def perform(command: str, arguments: Arguments) -> CommandResult:
-            # The journal has who gave the command; a plan is told that it was a person.
             conduct = self._plans.get(key)
             if conduct is None:
                 raise CommandError("offline", "This plan is no longer configured.")
@@ -353,7 +353,8 @@ class Plans:
         return perform
 
     async def _obey(self, conduct: Conduct, command: str, arguments: Arguments) -> CommandResult:
-        actor, name, now = "a person", conduct.plan.name, self._now()
+        who, name, now = giver(), conduct.plan.name, self._now()
+        actor = "somebody" if who is None else who.name
         state, machine, view = conduct.state, conduct.machine, conduct.view(self._held(conduct))
         match command:
             case "plan.arm":

@@ -119,7 +119,10 @@ def _markdown(found: Mapping[str, Any]) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "not known" if value is None else f"{value:g} s"
+    if value is None:
+        return "not known"
+    minutes, seconds = divmod(value, 60.0)
+    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{seconds:.3g} s"
 
 
 def _cell(text: str) -> str:
