@@ -19,7 +19,7 @@ EVENTS = "event.rack_ups_events"
 PLAN = "sensor.rack_plan_state"
 PLAN_ARMED = "switch.rack_plan_armed"
 HURRY = 4
-"""Seconds of the battery in one of ours while it is discharged: nobody is to wait for that."""
+"""Seconds of the battery in one of ours while nothing else happens: nobody is to wait for that."""
 WEB, NAS = "sensor.web_server_state", "sensor.nas_state"
 
 
@@ -122,6 +122,7 @@ async def tell(
             lambda seen: _number(seen) and float(seen.state) < float(full.state) - 20,
             seconds=60,
         )
+        await simulator.speed(1)
     await story.step("the plan shuts down", PLAN, lambda seen: seen.state in ("shutting_down", "down"))
     if at_the_depth is not None:
         result = at_the_depth()
@@ -129,6 +130,7 @@ async def tell(
             await result
     await story.step("the web server is down", WEB, lambda seen: seen.state == "down", seconds=60)
     await story.step("the NAS is down", NAS, lambda seen: seen.state == "down", seconds=60)
+    await simulator.speed(HURRY)
     await story.step("battery low", BATTERY_LOW, lambda seen: seen.state == "on", bit=1, seconds=120)
 
     say("The mains returns.")
