@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from ridethrough.catalogue import Severity
 from ridethrough.clock import Clock
-from ridethrough.config import BridgeConfig, ConfigError, ConfigureError, Problem, UpsConfig
+from ridethrough.config import BridgeConfig, ConfigError, ConfigureError, DeviceConfig, Problem
 from ridethrough.config.draft import SECRETS, SECTIONS, SETTINGS, DeviceDraft
 from ridethrough.config.editor import Edit, Texts, put, remove
 from ridethrough.config.file import ConfigFile
@@ -78,7 +78,7 @@ class Configuration:
     async def list(self, *, secrets: bool) -> Mapping[str, object]:
         """See `Configurator`."""
         texts, config = await asyncio.to_thread(self._read)
-        devices = [self._shown(device, secrets=secrets) for device in config.devices]
+        devices = [self._shown(device, secrets=secrets) for device in config.editable]
         return {"revision": texts.revision, "devices": devices}
 
     async def test(self, draft: DeviceDraft) -> Mapping[str, object]:
@@ -165,7 +165,7 @@ class Configuration:
         except ConfigError as error:
             raise ConfigureError("invalid", f"The configuration file has mistakes: {error}") from error
 
-    def _edit(self, texts: Texts, draft: DeviceDraft) -> tuple[Edit, UpsConfig]:
+    def _edit(self, texts: Texts, draft: DeviceDraft) -> tuple[Edit, DeviceConfig]:
         edit = put(texts, draft)
         try:
             config = self._file.check(edit.after)
@@ -175,7 +175,7 @@ class Configuration:
         _prove(device, self._clock)
         return edit, device
 
-    def _drafted(self, draft: DeviceDraft) -> UpsConfig:
+    def _drafted(self, draft: DeviceDraft) -> DeviceConfig:
         texts, _ = self._read()
         return self._edit(texts, draft)[1]
 
@@ -185,7 +185,7 @@ class Configuration:
             raise ConfigureError("conflict", "The configuration was changed meanwhile; look at it again first.")
         return texts
 
-    def _put(self, draft: DeviceDraft, revision: str) -> tuple[UpsConfig, Texts]:
+    def _put(self, draft: DeviceDraft, revision: str) -> tuple[DeviceConfig, Texts]:
         texts = self._current(revision)
         edit, device = self._edit(texts, draft)
         self._file.write(texts, edit)
@@ -203,7 +203,7 @@ class Configuration:
 
     # How it comes into force
 
-    async def _apply(self, device: UpsConfig, actor: str) -> None:
+    async def _apply(self, device: DeviceConfig, actor: str) -> None:
         unit = self._plant.units.get(device.key)
         if unit is None:
             self._plant.add(device).start()
@@ -221,7 +221,7 @@ class Configuration:
         await self._plant.remove(key)
         await self._note("device_removed", device, actor)
 
-    async def _note(self, key: str, device: UpsConfig, actor: str) -> None:
+    async def _note(self, key: str, device: DeviceConfig, actor: str) -> None:
         link = _without_secrets(device.link)
         details = {"actor": actor, "device": device.key, "name": device.name, "link": link}
         now = self._clock.utc()
@@ -231,7 +231,7 @@ class Configuration:
             async with asyncio.timeout(JOURNAL_PATIENCE):
                 await self._recorder.record(event)
 
-    def _shown(self, device: UpsConfig, *, secrets: bool) -> dict[str, object]:
+    def _shown(self, device: DeviceConfig, *, secrets: bool) -> dict[str, object]:
         """`DeviceConfiguration` of the contract."""
         identity: DeviceId = self._plant.identity(device.key)
         return {
@@ -241,13 +241,13 @@ class Configuration:
             "link": device.link if secrets else _without_secrets(device.link),
             "enabled": device.enabled,
             "device": identity,
-            "settings": {key: value for key in SETTINGS if (value := getattr(device, key)) is not None},
+            "settings": {key: value for key in SETTINGS if (value := getattr(device, key, None)) is not None},
             "allow": sorted(device.allow),
             "secrets": [key for key in SECRETS if getattr(device, key) is not None],
         }
 
 
-def _prove(device: UpsConfig, clock: Clock) -> None:
+def _prove(device: DeviceConfig, clock: Clock) -> None:
     """Raise ConfigureError when no such link can be made."""
     try:
         build_link(device, LinkContext.alone(clock))

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Set as AbstractSet
 from datetime import date
 
 from ridethrough.clock import Clock, SystemClock
-from ridethrough.config import Limits, UpsConfig, apply_profile
-from ridethrough.config.model import ThresholdConfig
+from ridethrough.config import DeviceConfig, Limits, ThresholdConfig, UpsConfig, apply_profile
 from ridethrough.logic import (
     BatterySettings,
     BatteryTests,
@@ -26,7 +25,7 @@ from ridethrough.store import Charge
 
 
 def work_out(
-    config: UpsConfig, device: DeviceId, site: Site, commands: Commands, clock: Clock, charge: Charge | None = None
+    config: DeviceConfig, device: DeviceId, site: Site, commands: Commands, clock: Clock, charge: Charge | None = None
 ) -> Callable[[], None]:
     """Let the site work out all that follows about a device that is in it; returns what ends listening to commands.
 
@@ -53,7 +52,7 @@ def work_out(
 
 
 def derivations(
-    device: UpsConfig,
+    device: DeviceConfig,
     *,
     today: Calendar | None = None,
     on_battery_before: float = 0.0,
@@ -68,10 +67,10 @@ def derivations(
     to the journal had lasted when the bridge started. `raised`: the conditions that the journal knows as raised.
     `charge_before`: the charge that was worked out before the bridge started.
     """
-    device = apply_profile(device)
     thresholds = thresholds_derivation(map(threshold, device.thresholds), raised)
-    if device.kind != "ups":
+    if not isinstance(device, UpsConfig) or device.kind != "ups":
         return (thresholds,) if device.thresholds else ()
+    device = apply_profile(device)
     return (
         battery_derivation(
             BatterySettings(device.battery_installed, device.battery_too_old_after), today or calendar(SystemClock())

@@ -8,7 +8,7 @@ import os
 from types import MappingProxyType
 
 from ridethrough.clock import Clock
-from ridethrough.config import UpsConfig
+from ridethrough.config import DeviceConfig
 from ridethrough.links import LinkContext
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site, Source
 from ridethrough.store import Charge
@@ -61,13 +61,13 @@ class Plant:
         """Return the identity of a device by its key; it has the same one whether it exists or not."""
         return self._mint(key)
 
-    def add(self, config: UpsConfig) -> Unit:
+    def add(self, config: DeviceConfig) -> Unit:
         """Add a device; its link runs when it is started. Raises ValueError with a sentence when it has no link."""
         unit = self._unit(config, Device(self._mint(config.key), config.key, config.kind, config.name), known=False)
         self._units[config.key] = unit
         return unit
 
-    async def change(self, config: UpsConfig) -> Unit:
+    async def change(self, config: DeviceConfig) -> Unit:
         """Let a device be as configured now, and run it. It keeps its identity and what is raised.
 
         Raises ValueError with a sentence when it can have no such link; then it runs on as it was.
@@ -132,7 +132,7 @@ class Plant:
             yield self._site.devices[owner]
             reached += [device.id for device in self._site.devices.values() if device.parent == owner]
 
-    def _unit(self, config: UpsConfig, device: Device, *, known: bool) -> Unit:
+    def _unit(self, config: DeviceConfig, device: Device, *, known: bool) -> Unit:
         link = build_link(config, self.context)
         return Unit(
             config,

@@ -3,7 +3,7 @@
 import logging
 
 from ridethrough.catalogue import load_catalogue
-from ridethrough.config import ConfigureError, UpsConfig
+from ridethrough.config import ConfigureError, DeviceConfig
 from ridethrough.links import LinkError
 from ridethrough.links.probe import PATIENCE, ProbeResult, probe
 from ridethrough.site import Device, Quality
@@ -23,7 +23,7 @@ class Trial:
         """Know what runs already: a serial port has room for one link only."""
         self._plant = plant
 
-    async def run(self, config: UpsConfig) -> Data:
+    async def run(self, config: DeviceConfig) -> Data:
         """Read the device once. Raises ConfigureError (unreachable, invalid)."""
         unit = self._plant.units.get(config.key)
         port = serial_port(config.link)
@@ -42,7 +42,7 @@ class Trial:
                 return await self._probe(config)
         return await self._probe(config)
 
-    async def _probe(self, config: UpsConfig) -> Data:
+    async def _probe(self, config: DeviceConfig) -> Data:
         try:
             return _probed(await probe(config.link, credentials(config), self._plant.context, timeout=PATIENCE))
         except (LinkError, OSError) as error:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ridethrough.clock import Clock
-from ridethrough.config import UpsConfig
+from ridethrough.config import DeviceConfig, UpsConfig
 from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, open_link
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site
 from ridethrough.store import Charge
@@ -14,15 +14,15 @@ from ridethrough.tasks import Supervisor
 from .derivations import work_out
 
 
-def credentials(config: UpsConfig) -> Credentials:
+def credentials(config: DeviceConfig) -> Credentials:
     """Return what the device's link needs for logging in."""
     return Credentials(config.username, config.password, config.community, config.privacy_password)
 
 
-def build_link(config: UpsConfig, context: LinkContext) -> Link:
+def build_link(config: DeviceConfig, context: LinkContext) -> Link:
     """Make a device's link, with its pipe; nothing is connected yet. Raises ValueError with a sentence."""
     link = open_link(config.link, credentials(config), context)
-    if config.pipe is not None:
+    if isinstance(config, UpsConfig) and config.pipe is not None:
         link.pipe(config.pipe.port, config.pipe.allow)
     return link
 
@@ -32,7 +32,7 @@ class Unit:
 
     def __init__(
         self,
-        config: UpsConfig,
+        config: DeviceConfig,
         link: Link,
         device: Device,
         site: Site,

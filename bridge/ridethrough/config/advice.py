@@ -21,11 +21,12 @@ from .actions import (
     WakeOnLanAction,
     WebhookAction,
 )
+from .device import Limits
 from .document import Place
 from .effects import OPPOSITE, RUNNING, STOPPING, Effect, Happening, coincide, effects, happenings
 from .inventory import BRIDGE, Inventory, inventory
 from .jobs import Edge, JobConfig, Repeat, Timing, When
-from .model import BridgeConfig, Limits
+from .model import BridgeConfig
 from .references import Fault
 
 FAST = 60.0

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ridethrough.catalogue import CommandType, ConditionType, load_catalogue
 
-from .model import BridgeConfig, ThresholdConfig
+from .device import ThresholdConfig
+from .model import BridgeConfig
 
 BRIDGE = "bridge"
 """The key of the bridge itself, and the kind of device that it is."""

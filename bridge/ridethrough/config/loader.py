@@ -11,7 +11,7 @@ import voluptuous as vol
 from .advice import advice
 from .document import Document, read_document
 from .errors import ConfigError, Problem
-from .model import BridgeConfig
+from .model import BridgeConfig, UpsConfig
 from .schema import Key, LinkCheck, schema
 
 EXAMPLE = resources.files(__package__).joinpath("example.yaml").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def _note(document: Document, error: vol.Invalid) -> None:
 def _note_conflicts(document: Document, config: BridgeConfig, check_links: LinksCheck) -> None:
     """Say which devices and feeds would get into one another's way; those that are switched off do not."""
     wired: list[tuple[str, str | None, str | None]] = [
-        (device.key, device.link, None if device.pipe is None else device.pipe.port)
+        (device.key, device.link, device.pipe.port if isinstance(device, UpsConfig) and device.pipe else None)
         for device in config.devices
         if device.enabled
     ]

@@ -1,12 +1,14 @@
 """What a configuration file says, checked and typed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
 from .agents import AgentsConfig
+from .battery import BatteryConfig
+from .device import DeviceConfig
 from .feeds import FeedsConfig, ServerConfig
 from .jobs import JobsConfig
 from .plans import PlanConfig
@@ -35,30 +37,6 @@ class TrapConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a threshold compares with; None for a side or a level that is not watched."""
-
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdConfig:
-    """A limit of a person's own on a numeric point (manual M:2787): conditions `threshold.<id>.warning` and `.alarm`."""
-
-    key: str
-    """`id:` in the file; the point's key unless given."""
-    point: str
-    """Key of the catalogue's point."""
-    warning: Limits | None = None
-    alarm: Limits | None = None
-    hysteresis: float = 0.0
-    """How far within the limit a value must come back, in the point's unit."""
-    hold: float = 0.0
-    """Seconds that a value must be beyond the limit."""
-
-
-@dataclass(frozen=True, slots=True)
 class PipeConfig:
     """The raw serial line of a UPS, served to another manager (manual M:2218)."""
 
@@ -69,23 +47,11 @@ class PipeConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class UpsConfig:
+class UpsConfig(DeviceConfig):
     """One UPS, or one transfer switch (manual M:2234)."""
 
-    key: str
-    """`id:` in the file; the UPS's identity."""
-    name: str
-    link: str
-    """A link URL, e.g. `megatec:/dev/ttyUSB0?baud=2400` or `nut://host:3493/ups1`."""
-    kind: Literal["ups", "transfer_switch"] = "ups"
-    """Which list of the file it stands in."""
-    enabled: bool = True
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    community: str | None = field(default=None, repr=False)
-    """SNMP v1 and v2c."""
-    privacy_password: str | None = field(default=None, repr=False)
-    """SNMPv3 encryption."""
+    kind: str = "ups"
+    """Which list of the file it stands in: ups or transfer_switch."""
     model: str | None = None
     """Name of a model profile, whose recommended values hold where none are given (manual M:2239)."""
     power: float | None = None
@@ -103,10 +69,7 @@ class UpsConfig:
     """Percent by which the battery voltage may drop in a battery test, 5–30 (manual M:2300)."""
     system_shutdown_time: float | None = None
     """Seconds of runtime left at which `system_shutdown` is raised (manual M:2288)."""
-    thresholds: tuple[ThresholdConfig, ...] = ()
     pipe: PipeConfig | None = None
-    allow: frozenset[str] = frozenset()
-    """Command groups granted, e.g. test, beeper, shutdown, load, bypass, outlet, settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +102,7 @@ class BridgeConfig:
     api: ApiConfig
     ups: tuple[UpsConfig, ...]
     transfer_switches: tuple[UpsConfig, ...] = ()
+    batteries: tuple[BatteryConfig, ...] = ()
     traps: TrapConfig | None = None
     feeds: FeedsConfig = FeedsConfig()
     agents: AgentsConfig = AgentsConfig()
@@ -146,8 +110,13 @@ class BridgeConfig:
     plans: tuple[PlanConfig, ...] = ()
 
     @property
-    def devices(self) -> tuple[UpsConfig, ...]:
+    def devices(self) -> tuple[DeviceConfig, ...]:
         """All that have a link of their own."""
+        return (*self.ups, *self.transfer_switches, *self.batteries)
+
+    @property
+    def editable(self) -> tuple[UpsConfig, ...]:
+        """Those that clients may be allowed to add, change and remove."""
         return self.ups + self.transfer_switches
 
     def listeners(self) -> Iterator[Listener]:

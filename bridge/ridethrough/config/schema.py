@@ -14,10 +14,11 @@ from ridethrough.maps.registers import profile_names
 
 from .action_schema import action
 from .agent_schema import agents, check_agents
+from .device import Limits, ThresholdConfig
 from .document import Tree
 from .feed_schema import feeds
 from .job_schema import jobs
-from .model import ApiConfig, BridgeConfig, Limits, PipeConfig, ThresholdConfig, TrapConfig, UpsConfig
+from .model import ApiConfig, BridgeConfig, PipeConfig, TrapConfig, UpsConfig
 from .plan_schema import check_plans, plans
 from .profiles import apply_profile, profiles
 from .references import job_faults

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 from ridethrough.catalogue import Point, load_catalogue
 
-from .model import Limits, ThresholdConfig
+from .device import Limits, ThresholdConfig
 
 NUMERIC = frozenset({"float", "int"})
 

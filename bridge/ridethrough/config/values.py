@@ -84,7 +84,9 @@ def each[T](check: Callable[[Tree], T]) -> Callable[[Tree], tuple[T, ...]]:
 # Values
 
 
-OWN_KINDS = frozenset({"bridge", "feed", "agent", "plan", "plan_stage"})
+OWN_KINDS = frozenset(
+    {"bridge", "feed", "agent", "plan", "plan_stage", "battery_system", "battery_string", "battery_module"}
+)
 """Kinds of devices that have sections, and an `allow:`, of their own."""
 
 

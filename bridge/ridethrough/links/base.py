@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from ridethrough.battery.bus import Bus
 from ridethrough.site import Alert, CommandError, CommandResult, Value
 
 from .option import Option
@@ -133,6 +135,9 @@ class Report(Protocol):
     def child(self, kind: str, number: str, name: str) -> Report:
         """Return the report of a device that belongs to this one, e.g. outlet 2; it is made when first asked for."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """Make everything that is reported within it one revision of the site; nothing may be awaited within it."""
+
 
 class Link(ABC):
     """A connection to one UPS (or other device). Subclasses speak a protocol and decide nothing else."""
@@ -156,6 +161,8 @@ class Link(ABC):
     """False where only the equipment itself can say what it is, as a card may sit in a transfer switch."""
     shares_line: ClassVar[bool] = False
     """Whether several links of this scheme may use one serial line, as devices on RS-485 do."""
+    bus: Bus | None = None
+    """What a battery system may ask of it, for links to battery modules that can be told something."""
     deadline: float = 5.0
     """Seconds after which an unconfirmed status value is stale."""
     slow_deadline: float = 600.0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from ridethrough.battery.layout import Layout
 from ridethrough.clock import Clock
 from ridethrough.site import Site
 
@@ -28,6 +29,8 @@ class LinkContext:
     """None: the configuration does not have the bridge listen for traps."""
     site: Site | None = None
     """For links that read another device's points; None where there is no site, as in a probe."""
+    layout: Layout | None = None
+    """The blocks behind a link to a battery system, by configuration; None where nobody has said, as in a probe."""
 
     @classmethod
     def alone(cls, clock: Clock) -> Self:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 import json
 import re
@@ -144,6 +145,10 @@ class Sheet:
         sheet = self.children.setdefault((kind, number), Sheet(kind, f"{kind}-{number}", self))
         sheet.name = name
         return sheet
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Report`."""
+        return nullcontext()
 
     def all(self) -> Iterator[Sheet]:
         """Give this sheet and those of the children."""

@@ -1,6 +1,7 @@
 """Keeps one link alive and turns what it reports into readings, conditions and the state of the connection."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import StrEnum
 import logging
@@ -312,6 +313,10 @@ class DeviceReport:
             report = self._children[kind, number] = self._runner.child(self.device, kind, number, name)
         self._runner.rename(report.device, name)
         return report
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Report`."""
+        return self._runner.site.transaction()
 
     def lost(self) -> None:
         """Mark everything that was reported as lost, children included: the link is gone."""

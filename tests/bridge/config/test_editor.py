@@ -19,7 +19,7 @@ def devices(texts: Texts) -> Mapping[str, UpsConfig]:
     instead = {FILE: texts.config.encode()}
     if texts.secrets is not None:
         instead[FILE.with_name("secrets.yaml")] = texts.secrets.encode()
-    return {device.key: device for device in load(FILE, instead=instead).devices}
+    return {device.key: device for device in load(FILE, instead=instead).editable}
 
 
 def changes(before: str, after: str) -> list[str]:

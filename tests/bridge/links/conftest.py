@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,9 @@ class Notebook:
     def child(self, kind: str, number: str, name: str) -> Notebook:
         self.names[kind, number] = name
         return self.children.setdefault((kind, number), Notebook())
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def until_poll(self, more: int = 1) -> None:
         """Wait for so many further status polls."""
