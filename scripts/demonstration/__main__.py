@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Mapping
+import json
 from pathlib import Path
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 
 import aiohttp
 
+from .battery import HOT, LEAST, MOST, Room, tell as fail
 from .browser import find_chromium, picture
 from .faces import FACES
 from .homeassistant import HomeAssistant, HomeAssistantError, connected
@@ -38,6 +40,13 @@ def main() -> int:
     parser.add_argument(
         "--link", choices=list(FACES), default="megatec", help="how the bridge reaches the UPS (default: megatec)"
     )
+    parser.add_argument(
+        "--battery",
+        type=_blocks,
+        default=0,
+        metavar="BLOCKS",
+        help="watch so many battery blocks one by one as well, 8 to 512; with --check, some of them fail",
+    )
     parser.add_argument("--changes", type=int, default=100, help="changes to time with --check (default: 100)")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="save a picture of the dashboard during the outage"
@@ -56,10 +65,16 @@ def main() -> int:
         return 1
 
 
+def _blocks(text: str) -> int:
+    if not text.isdecimal() or not LEAST <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} is no number of blocks from {LEAST} to {MOST}")
+    return int(text)
+
+
 async def demonstrate(arguments: argparse.Namespace) -> int:
     """Start everything, show or check it, end everything."""
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="ridethrough-demo-"))
-    stack = Stack(folder.resolve(), upsd=arguments.nut, face=FACES[arguments.link])
+    stack = Stack(folder.resolve(), upsd=arguments.nut, face=FACES[arguments.link], blocks=arguments.battery)
     if arguments.port:
         stack.http_port = arguments.port
     task = asyncio.current_task()
@@ -69,6 +84,8 @@ async def demonstrate(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         await _start(stack)
+        if arguments.check and stack.room is not None:
+            return await _check_battery(stack, stack.room, arguments)
         if arguments.check:
             return await (_check(stack, arguments) if arguments.nut is None else _check_nut(stack))
         await _stay(stack)
@@ -88,6 +105,9 @@ async def _start(stack: Stack) -> None:
     if stack.upsd is None:
         progress(f"Starting a simulated UPS {stack.face.what}")
         await stack.start_simulator()
+    if stack.room is not None:
+        progress(f"Starting a simulated battery room with {stack.room.blocks} blocks")
+        await stack.start_battery()
     progress("Starting the bridge")
     await stack.start_bridge()
     progress("Starting Home Assistant (some ten seconds), and two computers with shutdown agents")
@@ -102,10 +122,15 @@ async def _stay(stack: Stack) -> None:
     print(f"  user             {USER}\n  password         {stack.password}")
     print(f"  bridge           http://127.0.0.1:{stack.api_port}  (its log: {stack.bridge.log})")
     if stack.upsd is None:
-        what = "curl -X POST {}/set -H 'Content-Type: application/json' -d '{{\"mains\": {}}}'"
         print("\n  Take the mains away, and give it back:")
-        print(f"    {what.format(stack.control_url, 'false')}\n    {what.format(stack.control_url, 'true')}")
+        for mains in (False, True):
+            print(f"    {_post(stack.control_url, {'mains': mains})}")
     print("\n  Before that, arm the plan on the dashboard: two computers are shut down in order, and started again.")
+    if stack.room is not None:
+        print(f"\n  Its batteries, block by block: {stack.url}/ridethrough-demo/batteries")
+        print("  Let a block age, fall silent, run away:")
+        for change in ("age", "lose", "runaway"):
+            print(f"    {_post(stack.room.control_url, stack.room.example(change))}")
     print("\n  What building management sees:")
     for line in stack.feeds.told(UPS):
         print(f"    {line}")
@@ -115,6 +140,15 @@ async def _stay(stack: Stack) -> None:
         for process in (stack.bridge, stack.home_assistant):
             if not process.running:
                 raise ProcessFailed(f"{process.name} has ended:\n{process.tail()}")
+
+
+def _need_chromium() -> None:
+    if find_chromium() is None:
+        raise HomeAssistantError("There is no Chromium for the picture; ./scripts/setup --peers installs one")
+
+
+def _post(url: str, change: Mapping[str, object]) -> str:
+    return f"curl -X POST {url}/set -H 'Content-Type: application/json' -d '{json.dumps(change)}'"
 
 
 async def _check(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -127,8 +161,7 @@ async def _check(stack: Stack, arguments: argparse.Namespace) -> int:
         async def at_the_depth() -> None:
             if arguments.picture is None:
                 return
-            if find_chromium() is None:
-                raise HomeAssistantError("There is no Chromium for the picture; ./scripts/setup --peers installs one")
+            _need_chromium()
             await picture(stack, arguments.picture)
             print(f"  A picture of the dashboard is in {arguments.picture}")
 
@@ -144,6 +177,19 @@ async def _check(stack: Stack, arguments: argparse.Namespace) -> int:
     within = measured.client.quantile(0.99) < BUDGET
     print(f"{'PASS' if within else 'FAIL'}: the budget is p99 under {1000 * BUDGET:.0f} ms to the state")
     return 0 if within else 1
+
+
+async def _check_battery(stack: Stack, room: Room, arguments: argparse.Namespace) -> int:
+    async def look() -> None:
+        if arguments.picture is not None:
+            _need_chromium()
+            await picture(stack, arguments.picture, "batteries", f"Block {HOT}")
+            print(f"  A picture of the battery room is in {arguments.picture}")
+
+    async with connected(stack.url, USER, stack.password) as home_assistant:
+        steps = await fail(room, home_assistant, look=look)
+    print(f"\n{steps} steps seen in Home Assistant, nothing missing.\nPASS")
+    return 0
 
 
 async def _check_nut(stack: Stack) -> int:

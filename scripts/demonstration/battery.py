@@ -1,6 +1,6 @@
 """The demonstration's battery room: its simulator, its part of the configuration, and what is done to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import sys
@@ -16,10 +16,17 @@ KEY: Final = "room"
 NAME: Final = "Battery room"
 _STRINGS: Final = ((1, 1), (64, 2), (128, 4), (512, 16))
 """Up to so many blocks, so many strings."""
+LEAST: Final = 8
 MOST: Final = 512
 BOX_OUTPUTS: Final = 4
 AGED, LOST, HOT = 3, 5, 2
 """Blocks to which something happens; of the first string and there even in the smallest room."""
+CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
+    "age": {"block": AGED, "factor": 2.5},
+    "lose": {"block": LOST},
+    "runaway": {"block": HOT},
+}
+"""What the simulator is told for that."""
 _SLUG: Final = "battery_room"
 RUNAWAY: Final = f"binary_sensor.{_SLUG}_thermal_runaway"
 GENERAL: Final = f"binary_sensor.{_SLUG}_general_alarm"
@@ -79,6 +86,10 @@ class Room:
             key=KEY, name=NAME, line=self.line, strings=self.strings, blocks=self.blocks, boxes=self.boxes
         )
 
+    def example(self, change: str) -> dict[str, object]:
+        """Return what makes a block fail in one of three ways."""
+        return {change: CHANGES[change]}
+
     def simulator(self) -> Process:
         """Return the process that plays it."""
         return Process(
@@ -119,9 +130,8 @@ async def tell(
         for number in (1, room.blocks):
             await step(f"block {number} has a voltage", f"sensor.block_{number}_voltage", _number)
         say(f"Block {AGED} has aged, module {LOST} falls silent, block {HOT} runs away.")
-        await simulator.set(age={"block": AGED, "factor": 2.5})
-        await simulator.set(lose={"block": LOST})
-        await simulator.set(runaway={"block": HOT})
+        for change in CHANGES:
+            await simulator.set(**room.example(change))
         await step("a module is lost", MODULE_LOST, on)
         await step("thermal runaway", RUNAWAY, on)
         await step("its breaker opens", TRIPPED, on)
@@ -142,4 +152,4 @@ def _number(seen: Seen) -> bool:
     return True
 
 
-__all__ = ["MOST", "Room", "tell"]
+__all__ = ["HOT", "LEAST", "MOST", "Room", "tell"]

@@ -24,18 +24,18 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
-async def picture(stack: Stack, target: Path) -> str:
-    """Log in, open the dashboard, wait until its cards are drawn, save a picture; return the page's text."""
+async def picture(stack: Stack, target: Path, view: str = "ups", sign: str = "Battery charge") -> str:
+    """Log in, open a view of the dashboard, wait until it shows `sign`, save a picture; return the page's text."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         try:
             page = await browser.new_page(viewport={"width": 1840, "height": 800}, device_scale_factor=1.1)
-            await page.goto(f"{stack.url}/ridethrough-demo/ups")
+            await page.goto(f"{stack.url}/ridethrough-demo/{view}")
             await page.get_by_label("Username").fill(USER)
             await page.get_by_label("Password", exact=True).fill(stack.password)
             await page.get_by_label("Password", exact=True).press("Enter")
-            await page.wait_for_url("**/ridethrough-demo/ups*")
-            await page.get_by_text("Battery charge").first.wait_for(timeout=60_000)
+            await page.wait_for_url(f"**/ridethrough-demo/{view}*")
+            await page.get_by_text(sign).first.wait_for(timeout=60_000)
             # The gauges and the graph are drawn a moment after their cards exist.
             await page.wait_for_timeout(2500)
             target.parent.mkdir(parents=True, exist_ok=True)

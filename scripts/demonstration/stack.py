@@ -12,6 +12,7 @@ import sys
 
 import aiohttp
 
+from .battery import Room
 from .computers import Computer, wake
 from .faces import FACES, Face
 from .feeds import Feeds, free_port
@@ -37,12 +38,15 @@ class Stack:
     """`HOST:PORT/UPS` of a real upsd; then no simulator runs."""
     face: Face = FACES["megatec"]
     """How the simulated UPS is reached."""
+    blocks: int = 0
+    """Battery blocks that are watched one by one; none without."""
     http_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     control_port: int = field(default_factory=free_port)
     ups_port: int = field(default_factory=free_port)
     trap_port: int = field(default_factory=free_port)
     pairing_port: int = field(default_factory=free_port)
+    battery_port: int = field(default_factory=free_port)
     feeds: Feeds = field(default_factory=Feeds)
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = ""
@@ -53,6 +57,8 @@ class Stack:
     home_assistant: Process = field(init=False)
     computers: Mapping[str, Computer] = field(init=False)
     waking: asyncio.Task[None] | None = None
+    room: Room | None = field(init=False, default=None)
+    battery: Process | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Say how each process is run."""
@@ -67,6 +73,9 @@ class Stack:
             ],
             self.folder / "simulator.log",
         )
+        if self.blocks:
+            self.room = Room(self.blocks, self.folder, self.battery_port)
+            self.battery = self.room.simulator()
         self.tools = Upsd(self.folder, self.line, self.ups_port)
         self.bridge = Process("The bridge", [*ridethrough, "run", str(self.bridge_config)], self.folder / "bridge.log")
         self.home_assistant = Process(
@@ -108,6 +117,12 @@ class Stack:
         if self.face.upsd:
             await self.tools.start()
 
+    async def start_battery(self) -> None:
+        """Run the simulated battery room, if there is one, and wait until it answers."""
+        if self.battery is not None:
+            await self.battery.start()
+            await self.battery.wait_until(lambda text: "ready" in text, 20)
+
     async def start_bridge(self) -> None:
         """Write its configuration, make a token for Home Assistant, run it and wait until it is healthy."""
         link = self._placed(self.face.link) if self.upsd is None else f"nut://{self.upsd}"
@@ -123,6 +138,7 @@ class Stack:
                 **{f"{key}_port": computer.port for key, computer in self.computers.items()},
             )
             + self._placed(self.face.settings)
+            + ("" if self.room is None else self.room.settings)
             + self.feeds.settings
         )
         if not self.token:
@@ -175,6 +191,8 @@ class Stack:
         for computer in self.computers.values():
             await computer.agent.stop()
         await self.tools.stop()
+        if self.battery is not None:
+            await self.battery.stop()
         await self.simulator.stop()
 
     def _placed(self, text: str) -> str:
@@ -198,6 +216,9 @@ class Stack:
         _store(storage / "http", 2, 2, stable)
         for file in ("configuration.yaml", "dashboard.yaml"):
             shutil.copy(HERE / file, self.ha_folder / file)
+        if self.room is not None:
+            with (self.ha_folder / "dashboard.yaml").open("a") as dashboard:
+                dashboard.write((HERE / "battery.yaml").read_text())
         # What a person makes in the editors, from our blueprints or without.
         (self.ha_folder / "automations.yaml").write_text("[]\n")
         (self.ha_folder / "scripts.yaml").write_text("{}\n")
