@@ -132,10 +132,11 @@ class Charge:
         return {
             "strings": {
                 str(index): {
-                    "charge": round(count.charge, 5),
-                    "taken": round(count.taken, 4),
-                    "worth": round(count.worth, 4),
-                    "current": round(count.current, 2),
+                    # Coarse, so that nothing need be written while nothing happens.
+                    "charge": round(count.charge, 4),
+                    "taken": round(count.taken, 3),
+                    "worth": round(count.worth, 3),
+                    "current": round(count.current),
                 }
                 for index, count in enumerate(self._counts, 1)
                 if count.charge is not None
@@ -186,7 +187,9 @@ class Charge:
                 # Nobody knows whether it went on floating or resting.
                 count.floats = count.rests = None
             if gap > GAP and (gap > BRIDGED or flowed > ERROR):
-                count.charge = None
+                # What was full and floats with hardly any current is full, whatever happened between.
+                full = count.charge is not None and count.charge >= 0.999 and self._tails(current, phase)
+                count.charge = 1.0 if full else None
             elif count.charge is not None:
                 mean = (current + count.current) / 2.0
                 count.charge += self._flow(cell, count, mean, phase, temperature, gap)
@@ -218,8 +221,7 @@ class Charge:
         self, cell: Cell, count: _Count, current: float, phase: Phase, mean: float | None, members: range, now: float
     ) -> None:
         """Begin anew where the charge is known."""
-        tail = phase is Phase.FLOATING and abs(current) <= min(self._boost, max(NOISE, TAIL * self._capacity))
-        if not tail:
+        if not self._tails(current, phase):
             count.floats = None
         elif count.floats is None:
             count.floats = now
@@ -235,6 +237,10 @@ class Charge:
             charge = at(cell.charge, mean / self._cells)
             if any(low <= charge <= high for low, high in cell.believed):
                 count.charge = charge
+
+    def _tails(self, current: float, phase: Phase) -> bool:
+        """Whether it floats with hardly any current."""
+        return phase is Phase.FLOATING and abs(current) <= min(self._boost, max(NOISE, TAIL * self._capacity))
 
     # Its blocks
 

@@ -28,8 +28,9 @@ from .chemistry import CELLS, cells
 from .layout import SYSTEM, Layout, string
 from .saved import JSON, flag, number, text
 
-COUNTED: Final = 60.0
-"""Seconds from which on a discharge is confirmed and counted (M:6383): quick tests and dips of the mains wear nothing."""
+COUNTED: Final = 30.0
+"""Seconds from which on a discharge is confirmed and counted (M:6383): longer than a quick battery test, and than it
+takes to find out that the UPS is wrong."""
 DOUBT: Final = 10.0
 """Seconds for which UPS and sensors must contradict one another before the modules are asked."""
 FALLEN: Final = 0.02
@@ -207,8 +208,9 @@ class Discharge:
         if self._now is not None:
             if self._began is not None:
                 state["lasted"] = self._now - self._began
-            if self._ended is not None:
-                state["ended"] = self._now - self._ended
+            # Afterwards nobody asks for it any more, and what does not change need not be written.
+            if self._ended is not None and self._now - self._ended <= self._config.limits.alarm_delay:
+                state["ended"] = round(self._now - self._ended, 1)
         elif self._ago is not None:
             state["ended"] = self._ago
         return state

@@ -34,6 +34,8 @@ RISE: Final = 2.0
 """K by which a temperature that jumped must rise further to be believed."""
 RETURN: Final = 0.8
 """Share of the limit below which a block no longer runs away."""
+UNWATCHED: Final = 60.0
+"""Seconds after which it is said that a string cannot be watched: modules must first be read after a start."""
 LOOK: Final = 1.0
 """Seconds between two passes over all blocks."""
 
@@ -90,7 +92,10 @@ class Runaway:
         """From when on a string has been known to be cool."""
         self._alarmed = set(numbered(saved, "strings", layout.strings)) - {0}
         self._blocks = set(numbered(saved, "blocks", layout.blocks)) - {0}
-        self._blind: set[int] = set()
+        self._blind: dict[int, float] = {}
+        """From when on a string cannot be watched."""
+        self._unwatched: set[int] = set()
+        """Those of which it has been said."""
         self._seen: float | None = None
         self._last: Runaways | None = None
 
@@ -144,12 +149,17 @@ class Runaway:
         warm = self._believed(members, board, limit, now, said)
         sane = len(warm) >= 2 and 2 * len(warm) >= len(members)
         flows = self._flows(index, board)
-        blind = not sane or flows is None
-        if blind is not (index in self._blind):
-            (self._blind.add if blind else self._blind.discard)(index)
-            if blind:
-                lacks = "the current of string" if sane else "enough temperatures of string"
-                said.append(f"Thermal runaway cannot be watched for: {lacks} {index} not known.")
+        if not sane or flows is None:
+            since = self._blind.setdefault(index, now)
+            if now - since >= UNWATCHED and index not in self._unwatched:
+                self._unwatched.add(index)
+                lacks = "the current" if sane else "too many temperatures"
+                said.append(f"Thermal runaway in string {index} cannot be watched for: {lacks} not known.")
+        else:
+            self._blind.pop(index, None)
+            if index in self._unwatched:
+                self._unwatched.discard(index)
+                said.append(f"Thermal runaway in string {index} is watched for again.")
         if not sane:
             self._forget(members)
             self._cool.pop(index, None)

@@ -281,12 +281,21 @@ def test_short_gap_in_the_current_is_bridged_and_a_long_one_is_not() -> None:
     assert run.go(HOUR, 20.0) == 100.0
 
 
-def test_long_gap_is_never_bridged() -> None:
+@pytest.mark.parametrize(
+    ("phase", "charge"),
+    [
+        pytest.param(Phase.FLOATING, 100.0, id="full before and after"),
+        pytest.param(Phase.RESTING, None, id="who knows"),
+    ],
+)
+def test_long_gap_is_bridged_by_float_only(phase: Phase, charge: float | None) -> None:
     run = Run()
     amps(run.board, None, None)
     run.go(2 * HOUR, 20.0)
+    assert run.charge is None
+    run.phase = phase
     amps(run.board, 0.0, 0.0)
-    assert run.go(1.0) is None
+    assert run.go(1.0) == charge
 
 
 # Blocks
@@ -406,11 +415,22 @@ def test_charge_of_a_discharge_is_unknown_after_a_long_restart(away: float | Non
     assert again.go(10.0) is None
 
 
-def test_full_battery_is_full_after_a_restart_of_some_minutes() -> None:
+@pytest.mark.parametrize(
+    "away", [pytest.param(300.0, id="some minutes"), pytest.param(None, id="nobody knows how long")]
+)
+def test_full_battery_that_floats_is_full_after_a_restart(away: float | None) -> None:
     run = Run()
-    again = Run(full=False, saved=run.saved(), away=300.0)
+    again = Run(full=False, saved=run.saved(), away=away)
     again.look()
     assert again.charge == 100.0
+
+
+def test_nothing_need_be_written_in_float() -> None:
+    run = Run()
+    before = run.saved()
+    amps(run.board, 0.09, 0.03)
+    run.go(HOUR, 20.0)
+    assert run.saved() == before
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from ridethrough.battery.board import Board, Findings, Phase
 from ridethrough.battery.discharge import COUNTED, Discharge, Edge, Source, UpsView, Verdict
 from ridethrough.battery.layout import Layout
 from ridethrough.battery.saved import JSON
-from ridethrough.config.battery import BatteryConfig, BlockConfig, Chemistry, DischargeConfig, SensorsConfig
+from ridethrough.config.battery import BlockConfig, Chemistry, DischargeConfig
+
+from .systems import Count, battery
 
 MAINS = UpsView(on_battery=False, charging=False)
 BATTERY = UpsView(on_battery=True)
@@ -28,7 +30,7 @@ class Run:
         self,
         *,
         strings: int = 2,
-        sensors: Literal["none", "one", "each"] = "each",
+        sensors: Count = "each",
         source: Literal["auto", "ups", "current", "modules"] = "auto",
         multiplier: float = 1.0,
         chemistry: Chemistry = "lead",
@@ -38,12 +40,10 @@ class Run:
         start: float = 5000.0,
     ) -> None:
         self.layout = Layout.of([4] * strings)
-        self.config = BatteryConfig(
-            key="battery-1",
-            name="Battery",
-            link="module_bus:/dev/ttyUSB1",
+        self.config = battery(
             block=BlockConfig(chemistry=chemistry),
-            sensors=SensorsConfig(sensors, multiplier),
+            sensors=sensors,
+            multiplier=multiplier,
             discharge=DischargeConfig(source=source, optimised_scan=optimised),
         )
         self.board = Board(self.layout)
@@ -462,6 +462,19 @@ def test_end_of_the_discharge_is_when_the_load_was_seen_back() -> None:
     run.ups = MAINS
     run.go(10.0)
     assert run.core.ended == pytest.approx(run.now - 10.0, abs=3.0)
+
+
+def test_nothing_need_be_written_long_after_a_discharge() -> None:
+    run = Run()
+    run.ups = BATTERY
+    run.go(70.0)
+    run.ups = MAINS
+    run.go(7100.0)
+    assert "ended" in run.saved()
+    run.go(200.0)
+    before = run.saved()
+    run.go(100.0)
+    assert run.saved() == before == {"phase": "floating", "discharges": 1, "counted": True, "lasted": 0.0}
 
 
 # Restarts

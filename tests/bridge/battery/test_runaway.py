@@ -153,7 +153,12 @@ def test_alarm_stays_while_the_block_is_hot_though_the_breaker_has_taken_the_cur
 def test_current_that_nobody_can_measure_is_told() -> None:
     run = Run(current=5.0, sensors="none")
     assert run.go(1.0).blind == {1, 2}
-    assert run.said[0] == "Thermal runaway cannot be watched for: the current of string 1 not known."
+    assert not run.said, "modules and sensors must first be read after a start"
+    run.go(120.0)
+    assert run.said == [
+        "Thermal runaway in string 1 cannot be watched for: the current not known.",
+        "Thermal runaway in string 2 cannot be watched for: the current not known.",
+    ]
 
 
 # The end
@@ -228,7 +233,11 @@ def test_too_few_temperatures_have_no_mean(known: int) -> None:
     found = run.go(300.0)
     assert not found.running
     assert found.blind == {1}
-    assert run.said == ["Thermal runaway cannot be watched for: enough temperatures of string 1 not known."]
+    assert run.said == ["Thermal runaway in string 1 cannot be watched for: too many temperatures not known."]
+    warmth(run.board, 25.0)
+    run.board.temperature[1] = 60.0
+    assert not run.go(3.0).blind
+    assert run.said[1:] == ["Thermal runaway in string 1 is watched for again."]
 
 
 def test_sensor_that_shows_too_little_does_not_make_the_others_hot() -> None:
