@@ -18,6 +18,7 @@ from .answers import Answers, Bench
 from .frames import CHARACTER_BITS, SILENCE, Reader, Request, frame
 
 BAUD = 115_200
+"""Of the module bus, when nothing else is agreed."""
 _TURNAROUND = 3
 """Characters between a request and the first slot."""
 _BURST = 0.010
