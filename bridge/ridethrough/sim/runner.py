@@ -71,6 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--breakers", choices=("none", "one", "each"), default="none", help="what the outputs of the boxes trip"
     )
     parser.add_argument("--no-sensors", action="store_true", help="a battery without current sensors")
+    parser.add_argument("--noise", type=float, default=1.0, metavar="MV", help="of measured voltages (default: 1)")
     parser.add_argument("--ring", type=Path, metavar="PATH", help="the name of the other end of a module bus")
     parser.add_argument(
         "--segment", type=Path, action="append", default=[], metavar="PATH", help="another cable of a module bus"
@@ -99,6 +100,7 @@ def options_from(arguments: Namespace) -> SimulateOptions:
             breakers=arguments.breakers,
             sensors=not arguments.no_sensors,
             ring=arguments.ring,
+            noise=arguments.noise / 1000.0,
             segments=tuple(arguments.segment),
         ),
     )

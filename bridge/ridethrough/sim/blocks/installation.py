@@ -47,16 +47,26 @@ class Installation:
     """Everything that hangs on the bus, and what it does to the plant."""
 
     def __init__(
-        self, plant: Plant, *, boxes: int = 0, breakers: Breakers = "none", sensors: bool = True, seed: int = 1
+        self,
+        plant: Plant,
+        *,
+        boxes: int = 0,
+        breakers: Breakers = "none",
+        sensors: bool = True,
+        noise: float = 0.0,
+        seed: int = 1,
     ) -> None:
-        """Fit out `plant`: output 1, 2, … of the boxes trips the breaker of string 1, 2, … or the one of all."""
+        """Fit out `plant`: output 1, 2, … of the boxes trips the breaker of string 1, 2, … or the one of all.
+
+        `noise` is that of the modules' voltages, V.
+        """
         if breakers == "each" and boxes * CONTACTS < plant.strings:
             raise ValueError(f"{plant.strings} breakers need {-(-plant.strings // CONTACTS)} boxes, not {boxes}")
         self.plant = plant
         self.seed = seed
         nominal = next((volts for volts in NOMINAL if volts >= plant.design.voltage - 0.9), NOMINAL[-1])
         self.modules = [
-            Module(plant, block, Identity(_FIRST_SERIAL + 7 * block, nominal), seed)
+            Module(plant, block, Identity(_FIRST_SERIAL + 7 * block, nominal), seed=seed, noise=noise)
             for block in range(1, plant.blocks + 1)
         ]
         """One at each block; the first is that of block 1."""

@@ -32,8 +32,11 @@ class Identity:
 class Module:
     """The module at one block. Its number can be changed; its block stays."""
 
-    def __init__(self, plant: Plant, block: int, identity: Identity, seed: int = 0) -> None:
-        """Sit at a block, by its number from 1, which is the module's number until it is told another one."""
+    def __init__(self, plant: Plant, block: int, identity: Identity, *, seed: int = 0, noise: float = 0.0) -> None:
+        """Sit at a block, by its number from 1, which is the module's number until it is told another one.
+
+        `noise` is the standard deviation of its voltages, V.
+        """
         self._plant = plant
         self.block = block
         self.identity = identity
@@ -57,6 +60,7 @@ class Module:
         self._fresh = False
         self._started = True
         self._pressed = False
+        self._noise = noise
         self._chance = Random(seed * 1000 + block)
 
     def restart(self) -> None:
@@ -107,7 +111,10 @@ class Module:
         if self.fuse_blown:
             return UNMEASURED
         string, index = self._plant.at(self.block)
-        return min(max(round(string.voltage[index] * 1000.0), 0), 0xFFFE)
+        volts = string.voltage[index]
+        if self._noise:
+            volts += self._chance.gauss(0.0, self._noise)
+        return min(max(round(volts * 1000.0), 0), 0xFFFE)
 
     def temperature(self) -> int:
         """Measure the temperature, 0.1 °C."""

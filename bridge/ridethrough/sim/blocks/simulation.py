@@ -47,6 +47,8 @@ class BatteryOptions:
     """The name of the other end of the first cable; None: it has but one."""
     segments: tuple[Path, ...] = ()
     """The names of further cables; the modules are shared out among all."""
+    noise: float = 0.001
+    """V: standard deviation of what the modules of a bus measure."""
     seed: int = 1
 
 
@@ -66,7 +68,12 @@ class BatterySimulation:
         place = place or Place(baud=BAUD)
         plant = Plant(options.design, options.strings, options.blocks, seed=options.seed)
         self.room = Installation(
-            plant, boxes=options.boxes, breakers=options.breakers, sensors=options.sensors, seed=options.seed
+            plant,
+            boxes=options.boxes,
+            breakers=options.breakers,
+            sensors=options.sensors,
+            noise=options.noise,
+            seed=options.seed,
         )
         self.segments: list[Segment] = []
         self.manager: WebManager | None = None

@@ -1,6 +1,7 @@
 """What modules, sensors and boxes answer, without a line in between: links/module_bus/PROTOCOL.md row by row."""
 
 from collections.abc import Container
+from statistics import mean, pstdev
 import struct
 
 import pytest
@@ -334,3 +335,11 @@ def test_a_reader_finds_requests_in_pieces_and_drops_noise_until_the_line_is_sil
     reader.silence()
     assert reader.broken == 3
     assert len(reader.feed(request)) == 1
+
+
+def test_voltages_are_measured_with_noise() -> None:
+    plant = Plant(BlockDesign(), 1, 2)
+    module = Installation(plant, noise=0.002).module(1)
+    heard = [module.voltage() for _ in range(200)]
+    assert 1.0 < pstdev(heard) < 3.0
+    assert mean(heard) == pytest.approx(1000.0 * plant.block(1).voltage, abs=1.0)
