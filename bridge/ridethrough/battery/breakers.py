@@ -11,7 +11,8 @@ opens the breaker, so it is said. A box that hears nothing keeps its relays as t
 loose bus plug in a mains failure would drop the load; were it to close one, it would put a burning battery back on
 its charger. What it should have done meanwhile is done when it answers again.
 
-After a start, an output that is found energised is taken for a tripped breaker, even if nobody remembers it.
+After a start, and after its box has been away, an output that is found energised is taken for a tripped breaker, even
+if nobody remembers why: a box may have been told to open it by itself, and somebody may have tripped it by hand.
 """
 
 from collections.abc import Iterable, Mapping, Set as AbstractSet
@@ -41,7 +42,7 @@ class Cause(StrEnum):
     RUNAWAY = "thermal_runaway"
     TEST = "test"
     FOUND = "found"
-    """Its output was found so after a start."""
+    """Its output was found so after a start, or when its box came back."""
 
 
 class BreakerError(Exception):
@@ -92,7 +93,7 @@ class _Breaker:
     normally_closed: bool
     cause: Cause | None = None
     fresh: bool = True
-    """Whether nobody has told its output anything since the start."""
+    """Whether nobody has told its output anything since the start, or its box has been away since."""
     changed: bool = False
     """Whether it has been tripped or released since the start."""
     ordered: float | None = None
@@ -243,8 +244,13 @@ class Breakers:
 
     def _found(self, breaker: _Breaker, output: bool | None) -> Iterable[str]:
         """Take an output that is energised after a start for a breaker that was tripped."""
-        if breaker.fresh and breaker.cause is None and output and not breaker.normally_closed:
-            breaker.cause, self._urgent = Cause.FOUND, True
+        if breaker.cause is not None or breaker.normally_closed:
+            return
+        if output is None:
+            breaker.fresh = breaker.fresh or breaker.confirmed
+        elif breaker.fresh and output:
+            self._set(breaker, Cause.FOUND)
+            breaker.changed = False
             yield f"{breaker.name}: {breaker.place} is energised, so it has been tripped. Release it if it may be."
 
     def _due(self, breaker: _Breaker, output: bool | None, now: float) -> bool:
@@ -253,7 +259,7 @@ class Breakers:
             # An output that nobody knows yet may belong to a breaker that was tripped.
             if breaker.fresh and output is None and breaker.cause is None and not breaker.normally_closed:
                 return False
-            breaker.fresh, breaker.ordered = False, now
+            breaker.ordered = now
         elif breaker.wrong is None or output is breaker.energised or now - max(breaker.wrong, breaker.asked) < FOLLOWS:
             return False
         breaker.asked = now
@@ -271,6 +277,7 @@ class Breakers:
                 yield from self._hang(breaker, f"its box {breaker.box} does not answer")
             return
         switched = output is breaker.energised
+        breaker.fresh = False
         # A contact that still shows a closed breaker after the relay has switched: the breaker itself hangs.
         if switched and not (tripped and any(shown is False for shown in contacts)):
             news = breaker.changed and not breaker.confirmed

@@ -26,8 +26,9 @@ from .saved import JSON, number, numbered
 LEAST: Final = -40.0
 MOST: Final = 150.0
 """°C that a module can measure; beyond it, its sensor is broken or missing."""
-JUMP: Final = 20.0
-"""K by which a temperature may differ from one look to the next, however short the time."""
+JUMP: Final = 10.0
+"""K by which a temperature may differ from one look to the next, however short the time: while only voltages are read
+fast, temperatures come rarely, and so in steps."""
 RATE: Final = 0.5
 """K per second by which it may change on top of that, which matters when it was not known for a while."""
 RISE: Final = 2.0
@@ -36,6 +37,8 @@ RETURN: Final = 0.8
 """Share of the limit below which a block no longer runs away."""
 UNWATCHED: Final = 60.0
 """Seconds after which it is said that a string cannot be watched: modules must first be read after a start."""
+GAP: Final = 30.0
+"""Seconds without a look after which nobody knows whether what was so has been so all the time."""
 LOOK: Final = 1.0
 """Seconds between two passes over all blocks."""
 
@@ -105,6 +108,9 @@ class Runaway:
             return Runaways(
                 self._last.running, self._last.alarmed, self._last.blocks, self._last.blind, self._last.suspects
             )
+        if self._seen is not None and now - self._seen > GAP:
+            self._since.clear()
+            self._cool.clear()
         self._seen = now
         running: set[int] = set()
         said: list[str] = []

@@ -374,6 +374,34 @@ def test_box_that_is_lost_without_need_trips_nothing_and_hangs_nothing() -> None
     assert not run.energised()
 
 
+def test_box_that_has_opened_its_breaker_while_it_was_away_keeps_it_open() -> None:
+    run = Run()
+    run.go(3)
+    run.lost = {1}
+    run.go(5)
+    run.relays[1, 2] = True
+    run.lost = set()
+    run.go(3)
+    assert run.core.tripped == {2: Cause.FOUND}
+    assert run.energised() == {(1, 2)}
+    run.core.reset(2)
+    run.go(3)
+    assert not run.energised()
+
+
+def test_output_that_somebody_else_has_set_is_set_back() -> None:
+    run = Run()
+    run.go(3)
+    run.jammed = True
+    run.relays[1, 2] = True
+    run.go(6)
+    assert run.raised("breaker_stuck") == {2}
+    run.jammed = False
+    run.go(3)
+    assert not run.energised()
+    assert not run.core.tripped
+
+
 def test_relay_that_does_not_switch_is_told_of_and_told_again() -> None:
     run = Run()
     run.go(2)

@@ -246,6 +246,15 @@ def test_sensor_that_shows_too_little_does_not_make_the_others_hot() -> None:
     assert not run.go(300.0).running
 
 
+def test_time_in_which_nobody_looked_does_not_count() -> None:
+    run = Run()
+    run.heat(8, 45.0)
+    run.now += 600.0
+    assert not run.look().running
+    assert not run.go(HOLD - 2.0).running
+    assert run.go(3.0).running
+
+
 # Broken sensors
 
 
@@ -253,6 +262,7 @@ def test_sensor_that_shows_too_little_does_not_make_the_others_hot() -> None:
     "wrong",
     [
         pytest.param(85.0, id="60 K at once"),
+        pytest.param(36.0, id="little more than the limit"),
         pytest.param(3276.7, id="the value for no sensor"),
         pytest.param(-273.0, id="too cold"),
         pytest.param(nan, id="no number"),
