@@ -45,6 +45,10 @@ ABOVE: Final = 1.01
 """Times the nominal voltage that a block must reach to be no longer below nominal."""
 STOPPED: Final = 60.0
 """Seconds for which `discharging_stopped` is shown at least."""
+RISE: Final = 0.001
+"""Share by which the mean voltage must rise within `RISING` to be that of batteries on a charger."""
+RISING: Final = 300.0
+"""Seconds; up to twice as many are looked at."""
 VOLTAGES: Final = 1.0
 """Seconds between two passes over all voltages."""
 
@@ -173,7 +177,7 @@ class Discharge:
         source, discharges, doubt = self._judge(said, flow, now)
         before = self._phase.phase
         if discharges is not None:
-            wanted = Phase.DISCHARGING if discharges else self._at_rest(flow, said)
+            wanted = Phase.DISCHARGING if discharges else self._at_rest(flow, None if ups is None else ups.charging)
             self._phase.see(wanted, source, now)
         phase = board.phase = self._phase.phase
         self._modules.remember(quiet=phase is not Phase.DISCHARGING and self._contradicted is None)
@@ -269,9 +273,14 @@ class Discharge:
             self._contradicted, self._told = None, False
         return source, None if view is None else view is Flow.OUT, doubt
 
-    def _at_rest(self, flow: Flow | None, said: Flow | None) -> Phase:
-        """Tell charging, floating and resting apart: by the current, else by the UPS, then by the voltage."""
-        charging = flow is Flow.IN if flow is not None else said is Flow.IN
+    def _at_rest(self, flow: Flow | None, said: bool | None) -> Phase:
+        """Tell charging, floating and resting apart: by the current, else by the UPS, then by the voltage.
+
+        Where neither of the first two tells of charging, a voltage below that of float that rises is charged.
+        """
+        charging = said if flow is None else flow is Flow.IN
+        if charging is None:
+            charging = self._modules.resting and self._modules.rises
         if charging:
             return Phase.CHARGING
         return Phase.RESTING if self._modules.resting else Phase.FLOATING
@@ -389,6 +398,8 @@ class _Modules:
         self._lowered = 0.0
         self._falls = False
         self._reference: float | None = None
+        self._samples: tuple[tuple[float, float], tuple[float, float]] | None = None
+        """Time and mean voltage, an older one and a newer one."""
         self._was = False
         self.flow: Flow | None = None
 
@@ -408,6 +419,11 @@ class _Modules:
         """Whether the voltage is known to be lower than any charger holds it."""
         return self._mean is not None and self._floating is not None and self._mean < self._floating
 
+    @property
+    def rises(self) -> bool:
+        """Whether the voltage has been rising lately, or since the end of the discharge."""
+        return self._mean is not None and self._samples is not None and self._mean >= self._samples[0][1] * (1.0 + RISE)
+
     def _floats(self, mean: float) -> bool:
         return self._floating is not None and mean >= self._floating
 
@@ -425,9 +441,14 @@ class _Modules:
             below = below or 2 * sum(value < limit for value in volts) > len(members)
         # From less than half of the blocks nothing can be said of them all.
         if 2 * known < self._layout.blocks or not known:
-            self._mean, self.flow, self._below, self._lowest = None, None, False, None
+            self._mean, self.flow, self._below, self._lowest, self._samples = None, None, False, None, None
             return
         self._mean, self._below = total / known, below
+        sample = (now, self._mean)
+        if self._samples is None or discharging:
+            self._samples = (sample, sample)
+        elif now - self._samples[1][0] >= RISING:
+            self._samples = (self._samples[1], sample)
         self._follow(self._mean, now, discharging=discharging)
 
     def _follow(self, mean: float, now: float, *, discharging: bool) -> None:

@@ -171,6 +171,30 @@ def test_ups_tells_charging_where_no_sensor_does() -> None:
     assert run.go(5.0).phase is Phase.CHARGING
 
 
+@pytest.mark.parametrize(
+    "ups", [pytest.param(UpsView(on_battery=False), id="silent UPS"), pytest.param(None, id="none")]
+)
+def test_rising_voltage_is_charging_where_nobody_tells_of_it(ups: UpsView | None) -> None:
+    run = Run(sensors="none")
+    run.fall(600, 12.4, 11.4)
+    run.ups = ups
+    run.volts(12.0)
+    run.go(100.0)
+    assert run.fall(1800, 12.0, 12.9).phase is Phase.CHARGING
+    run.volts(13.6)
+    assert run.go(100.0).phase is Phase.FLOATING
+    run.volts(12.9)
+    assert run.go(900.0).phase is Phase.RESTING
+
+
+def test_ups_that_denies_charging_is_believed_whatever_the_voltage_does() -> None:
+    run = Run(sensors="none")
+    run.ups = MAINS
+    run.volts(12.0)
+    run.go(100.0)
+    assert run.fall(1800, 12.0, 12.9).phase is Phase.RESTING
+
+
 # Fall back, M:5540
 
 
