@@ -83,7 +83,8 @@ class Isolation:
         self._changes = Changes()
         self._open: set[int] = set()
         """By current and voltage."""
-        self._since: dict[int, tuple[bool, float]] = {}
+        self._since: dict[int, float] = {}
+        """From when on it has been measured that a string is not as in `_open`."""
 
     def see(self, board: Board, boxes: Boxes, tripped: AbstractSet[int], now: float) -> Findings:
         """Look at all strings; `tripped` are those whose breaker the bridge has opened, as their boxes confirm."""
@@ -105,11 +106,7 @@ class Isolation:
             if cut is None or cut is (index in self._open):
                 self._since.pop(index, None)
                 continue
-            was, since = self._since.get(index, (cut, now))
-            if was is not cut:
-                since = now
-            self._since[index] = (cut, since)
-            if now - since >= HOLD:
+            if now - self._since.setdefault(index, now) >= HOLD:
                 (self._open.add if cut else self._open.discard)(index)
                 del self._since[index]
 

@@ -344,12 +344,12 @@ def test_blocks_at_rest_are_told_by_their_voltage() -> None:
 def test_block_that_is_not_measured_has_no_charge(how: str) -> None:
     run = Run()
     run.board.changed.clear()
+    run.discharge(1.0)
     if how == "lost":
         run.board.lost[3] = True
     else:
         run.board.voltage[3] = None
-    run.discharge(1.0) if how == "lost" else None
-    run.look()
+    run.go(5.0)
     assert run.board.charge[3] is None
     assert run.board.changed == {3}
     assert run.points["battery_module", 3, "module.charge"] is None
