@@ -56,10 +56,7 @@ TRIGGERS = (
 GENERAL = frozenset(condition for trigger in TRIGGERS for condition in trigger.conditions)
 """Conditions that are a general alarm, of the place where they hold and of all that it is part of."""
 
-STOPS_ALL = frozenset({"equalizing_error"})
-"""What stops equalising everywhere: "automatically stops all balancing functions" (manual M:7452)."""
-
-STOPS_STRING = frozenset(
+STOPS_EQUALISING = frozenset(
     {
         "module.lost",
         "module.duplicate",
@@ -88,13 +85,13 @@ STOPS_STRING = frozenset(
         "residual_current",
     }
 )
-"""What stops it in the string where it holds: "Alarms also stop any balancing in the affected battery string" (M:6945).
+"""What stops equalising in the string where it holds: "Alarms also stop any balancing in the affected battery string"
+(manual M:6945, and M:6995, M:7047 of the voltage). No warning does (M:6939).
 
-Not among them are sums of others, what equalising says of itself when it has had no effect (it would keep itself from
-ever beginning again, M:7786), the discharge counter, and lost sensors and boxes, which equalising does without.
+Not among them is what equalising says of itself: that it was without effect (it would keep itself from ever beginning
+again, M:7786), and its error, which stops all balancing (M:7452): whoever finds that must try again by himself. Nor are
+sums of others, the discharge counter, and lost sensors and boxes, which equalising does without.
 """
-
-STOPS_EQUALISING = STOPS_ALL | STOPS_STRING
 
 BREAKERS = frozenset({"thermal_runaway", "breaker_open", "breaker_tripped", "breaker_stuck"})
 """What concerns every string where it holds for the system: there may be one breaker for all (manual M:6728)."""
@@ -118,18 +115,19 @@ def stopped(active: Active, layout: Layout) -> frozenset[int]:
     strings: set[int] = set()
     every = frozenset(range(1, layout.strings + 1))
     for place, keys in active.items():
-        if keys & STOPS_ALL or (place == SYSTEM and keys & BREAKERS and not _of_strings(active, keys & BREAKERS)):
+        if place == SYSTEM and keys & BREAKERS and not _of_strings(active, keys & BREAKERS):
             return every
-        if place.kind == "battery_module" and keys & STOPS_STRING:
+        if place.kind == "battery_module" and keys & STOPS_EQUALISING:
             strings.add(layout.string_of(place.number))
-        elif place.kind == "battery_string" and keys & STOPS_STRING:
+        elif place.kind == "battery_string" and keys & STOPS_EQUALISING:
             strings.add(place.number)
     return frozenset(strings) & every
 
 
 def _of_strings(active: Active, keys: AbstractSet[str]) -> bool:
-    """Whether a string says the same as the system, which then is no more than the sum of its strings."""
-    return any(place.kind == "battery_string" and keys <= held for place, held in active.items())
+    """Whether strings say the same as the system, which then is no more than their sum."""
+    said = {key for place, held in active.items() if place.kind == "battery_string" for key in held}
+    return keys <= said
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +185,7 @@ class Alarm:
 __all__ = [
     "GENERAL",
     "KINDS",
-    "STOPS_ALL",
     "STOPS_EQUALISING",
-    "STOPS_STRING",
     "TRIGGERS",
     "Active",
     "Alarm",

@@ -23,6 +23,7 @@ from .judging.sums import Sums, own
 from .layout import Layout, Place
 
 NOTHING: Active = {}
+_NONE: frozenset[str] = frozenset()
 
 
 class Judge:
@@ -42,8 +43,10 @@ class Judge:
         """
         self._layout = layout
         self._delay = config.limits.alarm_delay
-        mine = own()
-        self._ledger = Ledger((place, key) for place, key in raised if self._exists(place) and key in mine[place.kind])
+        self._mine = own()
+        self._ledger = Ledger(
+            (place, key) for place, key in raised if self._exists(place) and key in self._mine[place.kind]
+        )
         self._blocks = Blocks(config, layout, self._ledger)
         self._strings = Strings(config, layout, self._ledger)
         self._sums = Sums(config, layout, self._blocks.watches, self._strings.watches)
@@ -60,14 +63,16 @@ class Judge:
     ) -> Findings:
         """Judge what has changed until `now` (monotonic seconds); call it at least once a second.
 
-        `board.changed` is not emptied: that is for whoever fills it. `others` is what links and other parts of the
-        battery system say of modules, strings, sensors, boxes and the system: only what holds, never the judge's own.
+        `board.changed` is not emptied: that is for whoever fills it. `others` is what holds by what
+        links and other parts of the battery system say of modules, strings, sensors, boxes and the system; what the judge
+        tells itself may be among it and does not count.
         `discharges` is how many there have been, as far as they are counted.
         """
         quiet = self._go_on(board.phase, now)
-        self._others = others
+        self._others = others = {place: keys - self._mine.get(place.kind, _NONE) for place, keys in others.items()}
+        dark = board.voltage.count(None) == len(board.voltage)
         self._blocks.judge(board, board.changed, now, quiet=quiet)
-        self._strings.judge(board, now, quiet=quiet, silent=lambda number: self._sums.blind(number, others))
+        self._strings.judge(board, now, quiet=quiet, silent=lambda number: dark or self._sums.blind(number, others))
         self._sums.sum_up(board, board.changed, self._ledger, others, discharges)
         findings, _ = self._ledger.take()
         return findings

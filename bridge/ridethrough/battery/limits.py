@@ -22,9 +22,6 @@ class Cell:
     low_warning: float
     high_warning: float
     high_alarm: float
-    equalising: tuple[float, float]
-    """Between these equalising works: above any voltage at rest, so that only a charger holds a cell there, and up to
-    the high alarm (manual M:7045, M:7054)."""
 
 
 CELLS: dict[Chemistry, Cell] = {
@@ -42,7 +39,6 @@ CELLS: dict[Chemistry, Cell] = {
         high_warning=2.45,
         # The upper end of cyclic charge in data sheets (14.4–15.0 V a 12 V block); a valve opens and water is lost.
         high_alarm=2.50,
-        equalising=(2.15, 2.50),
     ),
     "nicd": Cell(
         nominal=1.2,
@@ -54,7 +50,6 @@ CELLS: dict[Chemistry, Cell] = {
         # High-rate charge: 1.55 V in IEC 62485-2 table 1, 1.45–1.70 V in makers' manuals.
         high_warning=1.60,
         high_alarm=1.70,
-        equalising=(1.36, 1.70),
     ),
     "lfp": Cell(
         nominal=3.2,
@@ -66,24 +61,19 @@ CELLS: dict[Chemistry, Cell] = {
         # Charging ends at 3.65 V (14.6 V for four, data sheets); protection circuits of packs open at 3.75 V.
         high_warning=3.65,
         high_alarm=3.70,
-        # Charged cells rest at 3.33–3.35 V and are held at 3.40–3.50 V.
-        equalising=(3.38, 3.70),
     ),
 }
 """Of `other` chemistry nothing is usual: what the configuration does not name is not watched (manual M:5421)."""
 
-TWO_NICD = 2.0
-"""V: the nominal voltage that stands for two NiCd cells at one module (manual M:5475), though they have 2.4 V."""
-
 
 def cells(block: BlockConfig) -> int:
-    """Count the cells in series that one module measures; 0 where the chemistry is not known."""
+    """Count the cells in series that one module measures; 0 where the chemistry is not known.
+
+    By the nominal voltage, so that a pair of NiCd cells is two whether it is called 2.4 V or, as the manual has it, 2 V
+    (M:5475), and a block of four or eight LFP cells is one of 12 or 24 V.
+    """
     cell = CELLS.get(block.chemistry)
-    if cell is None:
-        return 0
-    if block.chemistry == "nicd" and block.voltage == TWO_NICD:
-        return max(block.cells, 1)
-    return max(round(block.voltage / cell.nominal), 1)
+    return 0 if cell is None else max(round(block.voltage / cell.nominal), 1)
 
 
 def usual_voltage(block: BlockConfig) -> Band:
@@ -101,17 +91,8 @@ def final_voltage(block: BlockConfig) -> float | None:
     return None if cell is None else _scaled(cell.final, cells(block))
 
 
-def usual_range(block: BlockConfig) -> tuple[float, float] | None:
-    """Give the voltages between which equalising works, V per block (manual M:7054); None where nothing is usual."""
-    cell, count = CELLS.get(block.chemistry), cells(block)
-    if cell is None:
-        return None
-    minimum, maximum = cell.equalising
-    return _scaled(minimum, count), _scaled(maximum, count)
-
-
 def _scaled(voltage: float, count: int) -> float:
     return round(voltage * count, 3)
 
 
-__all__ = ["CELLS", "Cell", "cells", "final_voltage", "usual_range", "usual_voltage"]
+__all__ = ["CELLS", "Cell", "cells", "final_voltage", "usual_voltage"]

@@ -114,7 +114,7 @@ class Blocks:
             own = strictest(limits, deviation(self._impedance.baseline, new))
             told = _beyond(value, own) if blind or own == UNWATCHED else value
             rise = None if value is None or not new else (value / new - 1.0) * 100.0
-            silent = board.lost[number]
+            silent = away(board, number)
             self.impedance.judge(number, told, own, now, silent=silent)
             self.rise.judge(number, rise, self._rise_limits, now, silent=silent)
 
@@ -131,12 +131,18 @@ class Blocks:
         if not watch.keys:
             return
         low, high = (entry or limits).inner
-        calm, lost = watch.calm, board.lost
+        calm = watch.calm
         for number in chain(numbers, watch.waiting):
             value = column[number]
             if calm[number] and value is not None and low <= value <= high:
                 continue
-            watch.judge(number, value, limits, now, silent=lost[number], entry=entry)
+            watch.judge(number, value, limits, now, silent=away(board, number), entry=entry)
+
+
+def away(board: Board, number: int) -> bool:
+    """Whether nobody hears of a block: its module is lost, or all links that could tell of it are."""
+    known = (board.voltage[number], board.temperature[number], board.impedance[number])
+    return board.lost[number] or all(value is None for value in known)
 
 
 def deviation(pair: Pair | None, middle: float | None) -> Limits:
@@ -176,4 +182,4 @@ def _deep(limits: Limits, final: float | None) -> Limits:
     )
 
 
-__all__ = ["QUANTITIES", "Blocks", "deviation", "mean_impedance"]
+__all__ = ["QUANTITIES", "Blocks", "away", "deviation", "mean_impedance"]

@@ -7,6 +7,7 @@ from ridethrough.battery.board import Board, Phase
 from ridethrough.battery.layout import Layout
 from ridethrough.config.battery import BatteryConfig, Pair
 
+from .blocks import away
 from .ledger import Ledger
 from .quantity import Limits, Quantity, Watch, band_limits, high_limits, low_limits
 
@@ -87,11 +88,11 @@ class Strings:
         for number in range(1, self._layout.strings + 1):
             members = self._layout.members(number)
             blocks = board.voltage[members.start : members.stop]
-            away = any(board.lost[members.start : members.stop])
+            gone = None in blocks and any(away(board, member) for member in members)
             if self.voltage.keys:
-                self.voltage.judge(number, _sum(blocks), self._voltage_limits, now, silent=away, entry=entry)
+                self.voltage.judge(number, _sum(blocks), self._voltage_limits, now, silent=gone, entry=entry)
             if self.difference.keys:
-                self.difference.judge(number, difference(blocks), self._difference_limits, now, silent=away)
+                self.difference.judge(number, difference(blocks), self._difference_limits, now, silent=gone)
             if self.current.keys:
                 self.current.judge(number, board.current[number], self._current_limits, now, silent=silent(number))
             if self.charge.keys:

@@ -120,9 +120,7 @@ class Sums:
 
     def blind(self, number: int, others: Active) -> bool:
         """Whether the current sensor of a string is known to be lost."""
-        of_string = others.get(string(number), frozenset())
-        which = sensor(number if self._sensors == "each" else 1)
-        return "current_sensor_lost" in of_string or SILENT in others.get(which, frozenset())
+        return SILENT in others.get(sensor(number if self._sensors == "each" else 1), frozenset())
 
     def sum_up(
         self, board: Board, changed: Iterable[int], ledger: Ledger, others: Active, discharges: int | None
