@@ -45,7 +45,17 @@ OF_SENSORS = {
 SUMS = frozenset({"general_alarm", *OUT_OF_RANGE, *OF_SENSORS})
 """What is not counted among the alarms that are present, for it is there already."""
 
-OF_SYSTEM = frozenset({"system_failure", "current_sensor_lost", "sensor_lost", "io_box_lost", "discharges_exceeded"})
+OF_SYSTEM = frozenset(
+    {
+        "monitoring",
+        "modules_connected",
+        "system_failure",
+        "current_sensor_lost",
+        "sensor_lost",
+        "io_box_lost",
+        "discharges_exceeded",
+    }
+)
 """What is said of the system beside what its strings and modules have."""
 
 
@@ -109,7 +119,15 @@ class Sums:
     def forget(self, ledger: Ledger) -> None:
         """End what was raised before a restart and is no longer watched, at strings, sensors and the system."""
         watched = {key for key, _ in (*self._blocks, *self._strings)}
-        watched |= {"general_alarm", "system_failure", *FROM_MODULES, *self._ranges, *self._of_sensors}
+        watched |= {
+            "monitoring",
+            "modules_connected",
+            "general_alarm",
+            "system_failure",
+            *FROM_MODULES,
+            *self._ranges,
+            *self._of_sensors,
+        }
         watched |= {"current_sensor_lost", "sensor_lost"} if self._sensors != "none" else set()
         watched |= {"io_box_lost"} if self._layout.boxes else set()
         watched |= {"discharges_exceeded"} if self._discharges is not None else set()
@@ -233,6 +251,10 @@ class Sums:
         if any(self._seen) or SILENT in told:
             failure = SILENT in told or LOST in every or "module.duplicate" in every
             ledger.tell(SYSTEM, "system_failure", failure)
+            # Once every module has answered or is known not to, it has begun; then all should be connected (M:6923–6929).
+            running = sum(self._seen) == self._layout.blocks and SILENT not in told
+            ledger.tell(SYSTEM, "monitoring", running)
+            ledger.tell(SYSTEM, "modules_connected", running and LOST not in every)
             general = failure or not GENERAL.isdisjoint(every) or not GENERAL.isdisjoint(told)
             ledger.tell(SYSTEM, "general_alarm", general)
         if self._sensors != "none":

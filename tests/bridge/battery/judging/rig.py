@@ -102,8 +102,8 @@ class Rig:
 
     @property
     def system(self) -> set[str]:
-        """What holds of the system."""
-        return self.at("battery_system", 0)
+        """What holds of the system, but that it is at work."""
+        return self.at("battery_system", 0) - {"monitoring", "modules_connected"}
 
     def general(self, kind: str, number: int) -> bool:
         """Whether there is a general alarm at a place."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ridethrough.battery.layout import SYSTEM, block, box, sensor, string
-from ridethrough.config.battery import BoxConfig, SensorsConfig
+from ridethrough.config.battery import Band, BoxConfig, SensorsConfig
 
 from .rig import Rig, configured
 
@@ -241,3 +241,45 @@ def test_active_is_all_that_holds_whoever_found_it() -> None:
     assert rig.judge.active[block(1)] >= {"module.fuse_blown", "module.temperature_high", "general_alarm"}
     assert rig.judge.active[string(1)] >= {"thermal_runaway", "module.temperature_high"}
     assert block(2) not in rig.judge.active
+
+
+def test_monitoring_has_begun_when_every_module_has_answered_or_is_known_not_to() -> None:
+    """M:6914–6923: initialized one by one; M:7283 started; M:11463 connected; M:6928 as many as are configured."""
+    rig = Rig(begin=False)
+    rig.step(temperature=dict.fromkeys(range(1, 8), 22.0))
+    assert rig.at("battery_system", 0) == set()
+    rig.step(lost={8: True})
+    assert rig.conditions[*SYSTEM, "monitoring"]
+    assert not rig.conditions[*SYSTEM, "modules_connected"]
+    rig.step(lost={8: False}, temperature={8: 22.0})
+    assert rig.conditions[*SYSTEM, "modules_connected"]
+    rig.others[SYSTEM] = {"communications_lost"}
+    rig.step()
+    assert not rig.conditions[*SYSTEM, "monitoring"]
+
+
+def test_a_system_of_which_nothing_is_heard_keeps_what_it_knew() -> None:
+    """A link that is gone for a day ends no alarm, though no module is known to be lost."""
+    rig = Rig(configured(string_voltage=Band(high_alarm=40.0), current=Band(high_alarm=20.0)))
+    rig.step(temperature={1: 40.0}, current={1: 30.0})
+    before = rig.system
+    assert {"module.temperature_high", "string.voltage_high", "string.current_high"} <= before
+    every = range(1, 9)
+    for column in ("voltage", "temperature", "impedance"):
+        rig.put(column, dict.fromkeys(every, None))
+    rig.step(current={1: None})
+    rig.step(86400.0)
+    assert rig.system == before
+    assert (*block(1), "module.temperature_high") in rig.unknown
+    assert (*string(1), "string.voltage_high") in rig.unknown
+    assert (*string(1), "string.current_high") in rig.unknown
+
+
+def test_the_judges_own_words_come_back_without_harm() -> None:
+    """Whoever keeps all that holds in one place may pass it whole."""
+    rig = Rig()
+    rig.step(temperature={1: 40.0}, lost={2: True})
+    rig.others = {place: set(keys) for place, keys in rig.judge.active.items()}
+    rig.step(temperature={1: 22.0}, lost={2: False})
+    assert rig.system == rig.string(1) == rig.block(1) == set()
+    assert not rig.general("battery_system", 0)
