@@ -209,7 +209,8 @@ class Sums:
                 ledger.tell(place, key, key in keys)
         for key, parts in (*self._ranges.items(), *((key, (part,)) for key, part in self._of_sensors.items())):
             if key in known:
-                _follow(ledger, place, key, parts, keys)
+                told = any(ledger.told(place, part) for part in parts)
+                _follow(ledger, place, key, known=told, holds=not keys.isdisjoint(parts))
         if not any(self._seen[members.start : members.stop]):
             return
         for key in FROM_MODULES:
@@ -224,11 +225,9 @@ class Sums:
         for number in range(1, self._layout.sensors + 1):
             measured = [number] if self._sensors == "each" else strings
             for key, part in self._of_sensors.items():
-                told = [each for each in measured if each in strings and ledger.told(string(each), part)]
-                if told:
-                    ledger.tell(sensor(number), key, any(part in held[each - 1] for each in told))
-                else:
-                    ledger.lose(sensor(number), key)
+                known = any(ledger.told(string(each), part) for each in measured if each in strings)
+                holds = any(part in held[each - 1] for each in measured if each in strings)
+                _follow(ledger, sensor(number), key, known=known, holds=holds)
 
     def _tell_system(
         self, ledger: Ledger, others: Active, held: Sequence[AbstractSet[str]], discharges: int | None
@@ -282,12 +281,14 @@ class Sums:
         self._counts = counts
 
 
-def _follow(ledger: Ledger, place: Place, key: str, parts: Iterable[str], keys: AbstractSet[str]) -> None:
-    """Tell a condition of a string that is no more than others of it, as far as they are known."""
-    if any(ledger.told(place, part) for part in parts):
-        ledger.tell(place, key, not keys.isdisjoint(parts))
-    else:
-        ledger.lose(place, key)
+def _follow(ledger: Ledger, place: Place, key: str, *, known: bool, holds: bool) -> None:
+    """Tell a condition that is no more than others: as they stand, if they are known, and over if they are."""
+    if known:
+        ledger.tell(place, key, holds)
+        return
+    if not holds:
+        ledger.end(place, key)
+    ledger.lose(place, key)
 
 
 def _put(numbers: set[int], number: int, *, belongs: bool) -> None:

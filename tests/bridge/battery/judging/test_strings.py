@@ -157,6 +157,17 @@ class TestCurrent:
         assert rig.string(2) == rig.system == rig.at("current_sensor", 2) == set()
         assert not rig.unknown
 
+    def test_a_current_that_nobody_measures_any_more_is_not_too_high_for_ever(self) -> None:
+        """Nor is what follows from it, at the string, the sensor and the system."""
+        rig = Rig(self.CONFIG)
+        rig.step(current={1: 0.0, 2: 25.0})
+        rig.step(current={2: None})
+        rig.step(PATIENCE - 1.0)
+        assert {"string.current_high", "sensor.current_high", "string.current_out_of_range"} <= rig.string(2)
+        rig.step(1.0)
+        assert rig.string(2) == rig.system == rig.at("current_sensor", 2) == set()
+        assert ("current_sensor", 2, "sensor.current_high") in rig.unknown
+
     def test_one_sensor_for_all_stands_for_every_string(self) -> None:
         """M:5585–5594: only one current sensor for all strings."""
         limits = self.CONFIG.limits
