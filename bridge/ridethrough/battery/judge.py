@@ -103,7 +103,8 @@ class Judge:
             self._quiet_until = None
             return True
         if before is None:
-            # Batteries that are being charged have been discharged, even if nobody was there to see it.
+            # Batteries that are being charged have been discharged, even if nobody was there to see it or to write it
+            # down: at worst low voltages are told one delay late.
             charged = self._delay if phase is Phase.CHARGING else None
             left = charged if self._left is None else min(self._left, self._delay)
             self._quiet_until = None if left is None else now + left
