@@ -22,7 +22,7 @@ CULPRIT = 0.5
 """Blocks that deviate by at least this share of the worst deviation are told with it."""
 
 
-def worst_of(deviations: Sequence[float | None]) -> float:
+def _worst(deviations: Sequence[float | None]) -> float:
     """Return the largest deviation in either direction; 0 if none is known."""
     return max((abs(value) for value in deviations if value is not None), default=0.0)
 
@@ -47,7 +47,7 @@ class Effect:
 
     def working(self, deviations: Sequence[float | None], *, at_limit: bool, seconds: float, patience: float) -> None:
         """Judge a stretch of time in which the string was equalised."""
-        worst = worst_of(deviations)
+        worst = _worst(deviations)
         if worst <= TOLERANCE:
             self.best, self.futile, self._calm = None, 0.0, 0.0
             return
@@ -83,4 +83,4 @@ class Effect:
         return True
 
 
-__all__ = ["CALM", "CULPRIT", "CURED", "MEASURABLE", "PROPORTION", "TOLERANCE", "Effect", "worst_of"]
+__all__ = ["CALM", "CULPRIT", "CURED", "MEASURABLE", "PROPORTION", "TOLERANCE", "Effect"]

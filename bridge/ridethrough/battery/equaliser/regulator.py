@@ -6,8 +6,16 @@ to it by Tafel's law, with a time constant of hours, since some ten farads per a
 that may be drawn and the float current both grow with the capacity, so one gain, in shares of the permitted power per
 volt and cell, suits all sizes.
 
-Drawing the same from every block changes nothing but the bill, so what all integrals have in common is taken off: the
-block that needs its current most has no integral (M:6990: at the end 0–15 %, and no energy is wasted).
+Drawing the same from every block changes nothing but the bill, so only differences count: integrals may go below 0, and
+what all of them have in common is taken off. The block that needs its current most is drawn nothing from, and the others
+make room for it (M:6986); at the end there is no more drawn than is needed (M:6990).
+
+No block is made worse by it. The charger keeps the sum of the voltages, which by Tafel's law keeps the geometric mean of
+the currents that are left to the blocks. So the one from which nothing is drawn has more current left than without
+equalising, and the one from which most is drawn has less, whatever is drawn from the rest.
+
+Where the power is not enough for a block, the others are not pulled on: what is drawn from them would raise it. They
+yield instead and stay a little above the target, until the highest and the lowest block are equally far from it.
 """
 
 from collections.abc import Sequence
@@ -21,8 +29,9 @@ RESET_TIME = 7200.0
 """Seconds in which the integral gains what the proportional part has: the time constant of a polarised lead cell."""
 SMOOTHING = 600.0
 """Seconds over which deviations are smoothed, so that ripple and the noise of a converter are not answered."""
-DEAD_BAND = 0.0005
-"""V per cell that are not answered: what a module's converter resolves."""
+YIELDING = 0.2
+"""Share of what the highest block is farther from the target than the lowest one, by which the others yield in each
+`RESET_TIME`: little, since tens of blocks yield for one."""
 LONGEST = 900.0
 """Seconds that one step counts at most: nobody knows what was between two that are further apart."""
 
@@ -46,6 +55,8 @@ class Regulator:
         self.share = [0.0] * blocks
         """What is asked for: shares of the limit."""
         self._carry = [0.0] * blocks
+        self._yield = 0.0
+        """V per cell above the target at which blocks are left while others are at their limit and still too high."""
 
     def observe(self, voltages: Sequence[float | None], target: float, seconds: float) -> None:
         """Smooth the deviations without answering them."""
@@ -65,33 +76,38 @@ class Regulator:
         step, so that the mean of minutes is what was asked for.
         """
         self.observe(voltages, target, seconds)
-        integral, share, carry = self.integral, self.share, self._carry
-        rate = GAIN / RESET_TIME * min(seconds, LONGEST)
-        least = 1.0
+        self._integrate(min(seconds, LONGEST) / RESET_TIME)
+        top, above, carry = ceil(self.limit), self._yield, self._carry
+        duties = [0] * len(carry)
         for index, deviation in enumerate(self.deviation):
             if deviation is None:
-                share[index] = 0.0
+                self.share[index] = carry[index] = 0.0
                 continue
-            answered = deviation if abs(deviation) > DEAD_BAND else 0.0
-            held = integral[index]
-            wanted = GAIN * answered + held
-            # At an end of what can be done the integral does not go on towards it.
-            if not (wanted >= 1.0 and answered > 0.0) and not (wanted <= 0.0 and answered < 0.0 and held <= 0.0):
-                held = max(0.0, min(1.0, held + rate * answered))
-                integral[index] = held
-            least = min(least, held)
-            share[index] = max(0.0, min(1.0, GAIN * answered + held))
-        top = ceil(self.limit)
-        duties = [0] * len(share)
-        for index, deviation in enumerate(self.deviation):
-            if deviation is None:
-                carry[index] = 0.0
-                continue
-            integral[index] -= least
-            exact = share[index] * self.limit + carry[index]
-            duties[index] = max(0, min(top, int(exact + 0.5)))
-            carry[index] = exact - duties[index] if share[index] > 0.0 else 0.0
+            share = max(0.0, min(1.0, GAIN * (deviation - above) + self.integral[index]))
+            exact = share * self.limit + carry[index]
+            duty = max(0, min(top, int(exact + 0.5)))
+            self.share[index], duties[index] = share, duty
+            carry[index] = exact - duty if share > 0.0 else 0.0
         return duties
+
+    def _integrate(self, times: float) -> None:
+        """Learn for so many times the reset time; what is not known stays as it is."""
+        known = [(index, value) for index, value in enumerate(self.deviation) if value is not None]
+        if not known:
+            return
+        integral = self.integral
+        spent = max(self.share) >= 1.0
+        unequal = max(value for _, value in known) + min(value for _, value in known)
+        self._yield = max(0.0, self._yield + times * (YIELDING * unequal if spent else -self._yield))
+        above = self._yield
+        for index, value in known:
+            answered, held = value - above, integral[index]
+            # At an end of what can be drawn the integral does not go on towards it.
+            if (GAIN * answered + held < 1.0) if answered > 0.0 else (held > 0.0 or not spent):
+                integral[index] = held + times * GAIN * answered
+        least = min(integral[index] for index, _ in known)
+        for index, _ in known:
+            integral[index] = min(1.0, integral[index] - least)
 
     def rest(self) -> None:
         """Draw nothing; what has been learnt of the blocks is kept, since it is of their nature and not of the hour."""
@@ -103,4 +119,4 @@ class Regulator:
         self.deviation = [None] * len(self.deviation)
 
 
-__all__ = ["DEAD_BAND", "FULL_POWER_CAPACITY", "GAIN", "LONGEST", "RESET_TIME", "SMOOTHING", "Regulator", "limit_of"]
+__all__ = ["FULL_POWER_CAPACITY", "GAIN", "LONGEST", "RESET_TIME", "SMOOTHING", "Regulator", "limit_of"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from .effect import Effect, worst_of
+from .effect import Effect
 from .regulator import LONGEST, Regulator
 from .working_range import Range
 
@@ -99,10 +99,6 @@ class Workings:
             return False
         self.regulator.observe(self._voltages, self.target, seconds)
         return self.effect.given_up(self.regulator.deviation, min(seconds, LONGEST))
-
-    def spread(self) -> float:
-        """Return the worst smoothed deviation, V per cell."""
-        return worst_of(self.regulator.deviation)
 
     def _passed(self, now: float) -> float:
         """Return the seconds since deviations were last looked at; what was long ago is forgotten."""
