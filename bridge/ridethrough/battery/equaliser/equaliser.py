@@ -202,9 +202,10 @@ class Equaliser:
         elif due and phase in ON_CHARGE:
             workings.observe(now)
         target = workings.target if phase in ON_CHARGE else None
-        if due or target is None:
+        where = string_place(number)
+        if due or target is None or self._notices.unknown(where, "string.voltage.target"):
             rounded = None if target is None else round(target, 3)
-            self._notices.value(decision.findings, string_place(number), "string.voltage.target", rounded)
+            self._notices.value(decision.findings, where, "string.voltage.target", rounded)
         if due:
             # Strings take turns, so that not all are worked out in one and the same second.
             turn = PERIOD * (number - 1) / len(self._strings)
@@ -217,8 +218,7 @@ class Equaliser:
         told = self._echo.told
         for number, duty in duties.items():
             if told[number] != duty:
-                self._echo.tell(number, duty)
-                decision.duties[number] = duty
+                told[number] = decision.duties[number] = duty
 
     def _note(self, workings: Workings) -> None:
         """Note which blocks are being equalised."""

@@ -33,6 +33,10 @@ class Notices:
             findings.conditions[(*place, key)] = False
         self._places[key] = set(places)
 
+    def unknown(self, place: Place, key: str) -> bool:
+        """Return whether no value of this point has been told, or that it cannot be known."""
+        return self._values.get((*place, key)) is None
+
     def value(self, findings: Findings, place: Place, key: str, value: float | None) -> None:
         """Tell a point's value; None: it cannot be known."""
         where = (*place, key)

@@ -19,7 +19,7 @@ yield instead and stay a little above the target, until the highest and the lowe
 """
 
 from collections.abc import Sequence
-from math import ceil, exp
+from math import exp
 
 FULL_POWER_CAPACITY = 150.0
 """Ah from which on modules may draw all they can (manual M:5434)."""
@@ -36,15 +36,15 @@ LONGEST = 900.0
 """Seconds that one step counts at most: nobody knows what was between two that are further apart."""
 
 
-def limit_of(capacity: float) -> float:
-    """Return what a module may draw from a block of so many Ah, in percent of what it can (manual M:5434)."""
-    return min(100.0, 100.0 * max(0.0, capacity) / FULL_POWER_CAPACITY)
+def limit_of(capacity: float) -> int:
+    """Return what a module may draw from a block of so many Ah, in whole percents of what it can (manual M:5434)."""
+    return max(1, min(100, round(100.0 * capacity / FULL_POWER_CAPACITY)))
 
 
 class Regulator:
     """The blocks of one string by position, from 0."""
 
-    def __init__(self, blocks: int, cells: int, limit: float) -> None:
+    def __init__(self, blocks: int, cells: int, limit: int) -> None:
         """Take the number of cells in a block, and the limit in percent."""
         self._cells = cells
         self.limit = limit
@@ -77,7 +77,7 @@ class Regulator:
         """
         self.observe(voltages, target, seconds)
         self._integrate(min(seconds, LONGEST) / RESET_TIME)
-        top, above, carry = ceil(self.limit), self._yield, self._carry
+        above, carry = self._yield, self._carry
         duties = [0] * len(carry)
         for index, deviation in enumerate(self.deviation):
             if deviation is None:
@@ -85,7 +85,7 @@ class Regulator:
                 continue
             share = max(0.0, min(1.0, GAIN * (deviation - above) + self.integral[index]))
             exact = share * self.limit + carry[index]
-            duty = max(0, min(top, int(exact + 0.5)))
+            duty = max(0, min(self.limit, int(exact + 0.5)))
             self.share[index], duties[index] = share, duty
             carry[index] = exact - duty if share > 0.0 else 0.0
         return duties
@@ -98,7 +98,11 @@ class Regulator:
         integral = self.integral
         spent = max(self.share) >= 1.0
         unequal = max(value for _, value in known) + min(value for _, value in known)
-        self._yield = max(0.0, self._yield + times * (YIELDING * unequal if spent else -self._yield))
+        if not spent:
+            self._yield -= min(1.0, times) * self._yield
+        elif unequal < 0.0 or any(0.0 < share < 1.0 for share in self.share):
+            # Not farther than to where nothing is drawn from the others.
+            self._yield = max(0.0, self._yield + times * YIELDING * unequal)
         above = self._yield
         for index, value in known:
             answered, held = value - above, integral[index]
