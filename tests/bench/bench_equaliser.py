@@ -6,7 +6,7 @@ Run it with `python -m tests.bench.bench_equaliser [hours]`. It takes some secon
 from collections.abc import Callable
 from dataclasses import dataclass
 import sys
-from time import perf_counter
+from time import process_time
 
 from ridethrough.battery.board import Board
 from ridethrough.battery.equaliser import Equaliser
@@ -88,9 +88,9 @@ def cost(blocks: int = 512) -> None:
     took = []
     for second in range(240):
         board.duty[1:] = [0.0] * blocks
-        begun = perf_counter()
+        begun = process_time()
         equaliser.decide(board, frozenset(), float(second))
-        took.append(1000 * (perf_counter() - begun))
+        took.append(1000 * (process_time() - begun))
     took.sort()
     print(f"one pass over {blocks} blocks: {took[120]:.2f} ms as a rule, {took[-3]:.2f} ms when duties are worked out")
 

@@ -1,6 +1,7 @@
 """Simulated days: an equaliser on a plant that knows nothing of it, as modules stand between them."""
 
 from dataclasses import dataclass, field
+from random import Random
 
 from ridethrough.battery.board import Board, Phase
 from ridethrough.battery.equaliser import Decision, Equaliser
@@ -12,6 +13,8 @@ from ridethrough.sim.blocks.string import Spread
 HOUR = 3600.0
 DAY = 86400.0
 MINUTE = 60.0
+NOISE = 0.001
+"""V, standard deviation of what modules measure."""
 NEW = Spread()
 """Blocks of one delivery."""
 
@@ -24,7 +27,7 @@ def chemistry_of(design: BlockDesign) -> Chemistry:
 
 @dataclass
 class Days:
-    """A plant with a module on each block. Modules measure whole millivolts and draw whole percents."""
+    """A plant with a module on each block. Modules measure whole millivolts, not quite still, and draw whole percents."""
 
     plant: Plant
     config: EqualisingConfig = EqualisingConfig(enabled=True)
@@ -36,8 +39,8 @@ class Days:
     """All that was found out."""
     equaliser: Equaliser = field(init=False)
     board: Board = field(init=False)
-    deaf: set[int] = field(default_factory=set)
-    """Numbers of modules that do not do what they are told."""
+
+    _noise: Random = field(init=False, default_factory=lambda: Random(7))
 
     def __post_init__(self) -> None:
         """Put the modules on."""
@@ -51,15 +54,14 @@ class Days:
     def look(self) -> None:
         """Have the modules measured."""
         for number, voltage in enumerate(self.plant.voltages(), 1):
-            self.board.voltage[number] = round(voltage, 3)
+            self.board.voltage[number] = round(voltage + self._noise.gauss(0.0, NOISE), 3)
 
     def decide(self) -> Decision:
         """Have it decided once, and obeyed."""
         self.board.phase = self.phase
         decision = self.equaliser.decide(self.board, self.stopped, self.plant.time)
         for number, duty in decision.duties.items():
-            if number not in self.deaf:
-                self.plant.equalise(number, duty / 100.0)
+            self.plant.equalise(number, duty / 100.0)
         for number in range(1, self.board.layout.blocks + 1):
             string, index = self.plant.at(number)
             self.board.duty[number] = round(100.0 * string.drawn[index] / self.plant.design.equalising_power)

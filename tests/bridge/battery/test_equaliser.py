@@ -42,9 +42,11 @@ class Rig:
         self.deaf: dict[int, float] = {}
         """What modules draw whatever they are told."""
         self.changes = 0
+        """How often an error of the system has come or gone."""
+        self.reachable = True
 
     def decide(self, excused: AbstractSet[int] = frozenset()) -> Decision:
-        decision = self.equaliser.decide(self.board, self.stopped, self.now, excused=excused)
+        decision = self.equaliser.decide(self.board, self.stopped, self.now, excused=excused, reachable=self.reachable)
         for number, duty in decision.duties.items():
             assert self.told.get(number) != duty, "only what changes is told"
             self.told[number] = duty
@@ -384,6 +386,34 @@ def test_what_modules_said_before_a_discharge_is_not_held_against_them() -> None
     rig.deaf[2] = TOP  # as it was read last: only voltages are read now (M:5511)
     rig.run(HOUR)
     assert rig.so("equalizing_error") == set()
+
+
+# M:5733: while modules are being programmed nothing else is done on the bus.
+def test_nothing_is_ordered_nor_judged_while_the_programmer_has_the_bus() -> None:
+    rig = Rig()
+    rig.high(2)
+    rig.reachable, rig.deaf[2] = False, TOP
+    rig.run(HOUR)
+    assert rig.why() is Why.UNREACHABLE
+    assert rig.so("equalizing_error") == rig.so("equalizing") == set()
+    rig.reachable = True
+    rig.deaf.clear()
+    rig.run(10.0)
+    assert rig.told[2] == TOP
+
+
+def test_boost_charge_teaches_nothing() -> None:
+    rig = Rig()
+    rig.board.phase = Phase.CHARGING
+    rig.board.voltage[2] = 13.65
+    rig.run(60.0)
+    before = rig.told[2]
+    assert before > 0
+    rig.run(5 * HOUR)
+    assert abs(rig.told[2] - before) <= 1
+    rig.board.phase = Phase.FLOATING
+    rig.run(5 * HOUR)
+    assert rig.told[2] > before + 10
 
 
 def test_what_is_not_known_of_duties_is_not_judged() -> None:

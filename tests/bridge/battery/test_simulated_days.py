@@ -80,7 +80,7 @@ def test_voltages_begin_to_level_off_within_a_quarter_of_an_hour() -> None:
 def test_blocks_that_are_alike_are_left_alone() -> None:
     days = Days(Plant(BIG, 1, 40, spread=ALIKE))
     days.run(6 * HOUR)
-    assert days.energy < 0.1
+    assert days.energy < 1.0, "a few milliwatts for what modules measure with a noise of a millivolt"
     assert days.told("battery_string", 1, "equalizing") is True
     assert days.told("battery_module", 1, "equalizing") is False
 

@@ -112,12 +112,18 @@ class Equaliser:
             load(self._strings, saved.get("strings"))
 
     def decide(
-        self, board: Board, stopped: AbstractSet[int], now: float, *, excused: AbstractSet[int] = frozenset()
+        self,
+        board: Board,
+        stopped: AbstractSet[int],
+        now: float,
+        *,
+        excused: AbstractSet[int] = frozenset(),
+        reachable: bool = True,
     ) -> Decision:
         """Decide about all strings; once a second is enough, and at once when an alarm is raised.
 
         `stopped`: numbers of the strings with an alarm. `excused`: numbers of the modules that say that they are too hot
-        to draw what they were told.
+        to draw what they were told. `reachable`: whether the bus takes orders; not while modules are being programmed.
         """
         decision = Decision(remember=self._remember)
         self._remember = False
@@ -126,7 +132,7 @@ class Equaliser:
         if not self._begun:
             self._begin(decision)
         lost = True in board.lost
-        self._listen(board, now, excused, lost=lost)
+        self._listen(board, now, excused, lost=lost, reachable=reachable)
         for number, workings in enumerate(self._strings, 1):
             start, end = workings.members.start, workings.members.stop
             voltages = board.voltage[start:end]
@@ -136,6 +142,8 @@ class Equaliser:
             obstacle = workings.look(voltages, now)
             if number in stopped:
                 obstacle = Why.ALARM
+            if not reachable:
+                obstacle = Why.UNREACHABLE
             self._drive(number, self._why(workings, obstacle, board.phase, now), board.phase, now, decision)
             if None in voltages:
                 # At once, and not with the next set: nobody knows what such a block is doing.
@@ -156,12 +164,12 @@ class Equaliser:
             self._notices.deny(decision.findings, key, places)
         self._notices.deny(decision.findings, "equalizing_paused", [SYSTEM])
 
-    def _listen(self, board: Board, now: float, excused: AbstractSet[int], *, lost: bool) -> None:
+    def _listen(self, board: Board, now: float, excused: AbstractSet[int], *, lost: bool, reachable: bool) -> None:
         """Compare what modules say that they draw with what they were told."""
         if not self._enabled:
             return
-        if board.phase is Phase.DISCHARGING:
-            # Hardly anything but voltages is read then (manual M:5511), so what modules said is old.
+        if board.phase is Phase.DISCHARGING or not reachable:
+            # Nothing is read then, or hardly anything but voltages (manual M:5511), so what modules said is old.
             self._echo.pass_over()
             return
         duties = board.duty
@@ -189,7 +197,7 @@ class Equaliser:
         before, workings.why = workings.why, why
         due = now >= self._due[number - 1]
         if why is Why.WORKING and (due or before is not Why.WORKING):
-            duties = workings.regulate(now, self._patience, judge=phase is Phase.FLOATING)
+            duties = workings.regulate(now, self._patience, floating=phase is Phase.FLOATING)
             self._tell(decision, dict(zip(workings.members, duties, strict=True)))
             self._note(workings)
             decision.remember |= bool(workings.effect.culprits)

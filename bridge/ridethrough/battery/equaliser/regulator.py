@@ -69,14 +69,18 @@ class Regulator:
             now, before = (voltage - target) / cells, deviation[index]
             deviation[index] = now if before is None else before + part * (now - before)
 
-    def step(self, voltages: Sequence[float | None], target: float, seconds: float) -> list[int]:
+    def step(self, voltages: Sequence[float | None], target: float, seconds: float, *, learn: bool = True) -> list[int]:
         """Return the duties in percent of what modules can; 0 where the voltage is not known.
+
+        `learn`: whether integrals go on. During a boost charge voltages differ since some blocks are full before others,
+        which says little of what they will need on float.
 
         Modules take whole percents only, which are coarse for small blocks: the fractions are carried over to the next
         step, so that the mean of minutes is what was asked for.
         """
         self.observe(voltages, target, seconds)
-        self._integrate(min(seconds, LONGEST) / RESET_TIME)
+        if learn:
+            self._integrate(min(seconds, LONGEST) / RESET_TIME)
         above, carry = self._yield, self._carry
         duties = [0] * len(carry)
         for index, deviation in enumerate(self.deviation):

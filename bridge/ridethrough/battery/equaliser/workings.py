@@ -26,6 +26,8 @@ class Why(StrEnum):
     PAUSED = "paused"
     ERROR = "error"
     """A module of the system does not follow: all equalising stops (manual M:7450)."""
+    UNREACHABLE = "unreachable"
+    """The modules cannot be told anything, since the programmer has their bus (manual M:5733)."""
     NOT_ON_CHARGE = "not_on_charge"
     """Discharging or resting: there is no charging current to share out."""
     ALARM = "alarm"
@@ -79,13 +81,13 @@ class Workings:
         if self.target is not None:
             self.regulator.observe(self._voltages, self.target, self._passed(now))
 
-    def regulate(self, now: float, patience: float, *, judge: bool) -> list[int]:
-        """Return the duties of all blocks; `judge`: whether this time counts for the effect."""
+    def regulate(self, now: float, patience: float, *, floating: bool) -> list[int]:
+        """Return the duties of all blocks; only time on float counts for the effect, and for what is learnt."""
         assert self.target is not None, "Only a string whose voltages are known is equalised"
         seconds = self._passed(now)
         regulator = self.regulator
-        duties = regulator.step(self._voltages, self.target, seconds)
-        if judge:
+        duties = regulator.step(self._voltages, self.target, seconds, learn=floating)
+        if floating:
             at_limit = max(regulator.share) >= AT_LIMIT
             self.effect.working(
                 regulator.deviation, at_limit=at_limit, seconds=min(seconds, LONGEST), patience=patience
