@@ -6,10 +6,12 @@ bridge: one that restarts each night would never notice otherwise.
 """
 
 from collections.abc import Sequence
+from math import sqrt
 
-TOLERANCE = 0.025
-"""V per cell from the mean that are well enough: 150 mV for a block of 12 V. The manual calls blocks that are within 1 V
-of one another in step (M:7180). A module that holds its block there with all its power is of use."""
+TOLERANCE = 0.1
+"""V by which a cell may be from the mean and be well enough; of a block of n cells √n times that, 0.24 V for one of 12 V.
+That is what makers of sealed lead batteries usually permit below the mean on float; the manual calls blocks that are
+within 1 V of one another in step (M:7180). A module that holds its block there with all its power is of use."""
 MEASURABLE = 0.001
 """V per cell by which the worst deviation must have become less to be an improvement, …"""
 PROPORTION = 0.05
@@ -17,7 +19,7 @@ PROPORTION = 0.05
 CALM = 3600.0
 """Seconds without any module at its limit after which the counting begins anew."""
 CURED = 3600.0
-"""Seconds for which the blocks that could not be equalised must be within `TOLERANCE`, before it is tried again."""
+"""Seconds for which the blocks that could not be equalised must be within the tolerance, before it is tried again."""
 CULPRIT = 0.5
 """Blocks that deviate by at least this share of the worst deviation are told with it."""
 
@@ -30,8 +32,10 @@ def _worst(deviations: Sequence[float | None]) -> float:
 class Effect:
     """What equalising does for one string."""
 
-    def __init__(self) -> None:
-        """Nothing has been seen yet."""
+    def __init__(self, cells: int) -> None:
+        """Take the number of cells in a block."""
+        self._tolerance = TOLERANCE / sqrt(cells)
+        """V per cell of a block."""
         self.best: float | None = None
         """Least of the worst deviations since the counting began, V per cell."""
         self.futile = 0.0
@@ -48,7 +52,7 @@ class Effect:
     def working(self, deviations: Sequence[float | None], *, at_limit: bool, seconds: float, patience: float) -> None:
         """Judge a stretch of time in which the string was equalised."""
         worst = _worst(deviations)
-        if worst <= TOLERANCE:
+        if worst <= self._tolerance:
             self.best, self.futile, self._calm = None, 0.0, 0.0
             return
         if not at_limit:
@@ -73,7 +77,7 @@ class Effect:
         Effect returns where a block has been replaced by one that fits, or has recovered.
         """
         known = [deviations[index] for index in self.culprits]
-        if any(value is None or abs(value) > TOLERANCE for value in known):
+        if any(value is None or abs(value) > self._tolerance for value in known):
             self._cured = 0.0
             return False
         self._cured += seconds

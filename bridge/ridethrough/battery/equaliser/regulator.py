@@ -46,7 +46,7 @@ class Regulator:
 
     def __init__(self, blocks: int, cells: int, limit: int) -> None:
         """Take the number of cells in a block, and the limit in percent."""
-        self._cells = cells
+        self.cells = cells
         self.limit = limit
         self.integral = [0.0] * blocks
         """Shares of the limit."""
@@ -61,7 +61,7 @@ class Regulator:
     def observe(self, voltages: Sequence[float | None], target: float, seconds: float) -> None:
         """Smooth the deviations without answering them."""
         part = 1.0 - exp(-min(seconds, LONGEST) / SMOOTHING)
-        cells, deviation = self._cells, self.deviation
+        cells, deviation = self.cells, self.deviation
         for index, voltage in enumerate(voltages):
             if voltage is None:
                 deviation[index] = None

@@ -47,7 +47,7 @@ class Workings:
         """Take the numbers of its blocks and the voltages between which it works."""
         self.members = members
         self.regulator = regulator
-        self.effect = Effect()
+        self.effect = Effect(regulator.cells)
         self.why = Why.OFF
         self.target: float | None = None
         """V that each block should have at the string's voltage of this moment (manual M:4717)."""
