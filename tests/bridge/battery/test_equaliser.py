@@ -9,6 +9,7 @@ import pytest
 
 from ridethrough.battery.board import Board, Phase
 from ridethrough.battery.equaliser import Decision, Equaliser, Why, usual_range
+from ridethrough.battery.equaliser.regulator import Regulator
 from ridethrough.battery.layout import Layout
 from ridethrough.config.battery import BlockConfig, Chemistry, EqualisingConfig
 from tests.bridge.battery.days import DAY, HOUR
@@ -599,3 +600,9 @@ def test_whatever_comes_only_known_blocks_of_working_strings_are_drawn_from(
                 assert string not in rig.stopped
                 assert rig.why(string) is Why.WORKING
                 assert rig.board.phase in (Phase.FLOATING, Phase.CHARGING)
+
+
+def test_regulator_draws_nothing_from_blocks_of_which_none_is_known() -> None:
+    regulator = Regulator(3, 6, 100)
+    assert regulator.step([None] * 3, 13.6, 60.0) == [0, 0, 0]
+    assert regulator.deviation == [None] * 3

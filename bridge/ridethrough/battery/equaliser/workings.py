@@ -76,10 +76,12 @@ class Workings:
             self._outside = now - self._inside_since < BACK_INSIDE
         return Why.OUT_OF_RANGE if self._outside else None
 
-    def observe(self, now: float) -> None:
-        """Go on smoothing the deviations of a string on charge that is not equalised."""
+    def observe(self, now: float) -> float:
+        """Go on smoothing the deviations of a string on charge that is not equalised; return the seconds that passed."""
+        seconds = self._passed(now)
         if self.target is not None:
-            self.regulator.observe(self._voltages, self.target, self._passed(now))
+            self.regulator.observe(self._voltages, self.target, seconds)
+        return seconds
 
     def regulate(self, now: float, patience: float, *, floating: bool) -> list[int]:
         """Return the duties of all blocks; only time on float counts for the effect, and for what is learnt."""
@@ -96,10 +98,7 @@ class Workings:
 
     def watch(self, now: float) -> bool:
         """Watch a string that was given up; return whether it is tried again from now on."""
-        seconds = self._passed(now)
-        if self.target is None:
-            return False
-        self.regulator.observe(self._voltages, self.target, seconds)
+        seconds = self.observe(now)
         return self.effect.given_up(self.regulator.deviation, min(seconds, LONGEST))
 
     def _passed(self, now: float) -> float:
