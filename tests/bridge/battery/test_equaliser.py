@@ -518,6 +518,18 @@ def test_what_was_given_up_stays_so_over_a_restart_and_is_tried_again_on_command
     assert rig.told[2] == TOP
 
 
+def test_end_has_all_draw_nothing_and_the_next_decision_begins_anew() -> None:
+    rig = Rig()
+    rig.high(2)
+    rig.high(6)
+    ended = rig.equaliser.end()
+    assert ended == {2: 0, 6: 0}
+    assert rig.equaliser.end() == {}
+    rig.told |= ended
+    rig.run(1.0, 1.0)
+    assert (rig.told[2], rig.told[6]) == (TOP, TOP)
+
+
 def test_recovered_block_is_tried_again_only_after_an_hour() -> None:
     rig = Rig(replace(ON, give_up_after=0.1))
     rig.board.voltage[2] = 14.2
