@@ -7,9 +7,13 @@ from pathlib import Path
 import sys
 from typing import TextIO
 
+import voluptuous as vol
+
 from .blocks import CHEMISTRIES, BlockDesign
+from .blocks.change import SCENARIOS
 from .blocks.segment import BAUD
-from .blocks.simulation import DEVICES as BATTERY_DEVICES, BatteryOptions, BatterySimulation
+from .blocks.simulation import DEVICES as BATTERY_DEVICES, NOTHING, BatteryOptions, BatterySimulation
+from .change import explain
 from .control import serve_control
 from .designs import DEFAULT_DESIGN, DESIGNS
 from .face import LOOPBACK, Address, Place
@@ -130,10 +134,13 @@ async def simulate(options: SimulateOptions, out: TextIO | None = None) -> None:
 def _simulation(options: SimulateOptions) -> Simulation | BatterySimulation:
     if options.device in BATTERY_DEVICES:
         place = Place(options.port, BAUD if options.baud_pacing else None, options.address)
+        scenario = NOTHING if options.scenario is None else SCENARIOS.find(options.scenario)
         try:
-            return BatterySimulation(options.battery, device=options.device, place=place, speed=options.speed)
+            return BatterySimulation(options.battery, scenario, device=options.device, place=place, speed=options.speed)
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+        except vol.Invalid as error:
+            raise ScenarioError(f"{scenario.name} does not fit: {explain(error)}") from error
     return Simulation(
         DESIGNS[options.design],
         find_scenario(options.scenario or "steady"),
@@ -145,9 +152,10 @@ def _simulation(options: SimulateOptions) -> Simulation | BatterySimulation:
 
 def listing() -> str:
     """List the scenarios that come with the package, one line each."""
-    found = scenarios()
+    found = {name: scenario.description for name, scenario in scenarios().items()}
+    found |= {f"{name} (battery)": scenario.description for name, scenario in SCENARIOS.scenarios().items()}
     width = max(len(name) for name in found)
-    return "".join(f"{name:<{width}}  {scenario.description}\n" for name, scenario in found.items())
+    return "".join(f"{name:<{width}}  {description}\n" for name, description in found.items())
 
 
 def _speed(given: str) -> float:

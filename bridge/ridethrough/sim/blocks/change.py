@@ -8,6 +8,7 @@ import voluptuous as vol
 
 from ridethrough.sim.change import Check, complaints, flag, number, section
 from ridethrough.sim.line import LINE_DELAY
+from ridethrough.sim.scenario import Words
 
 from .answers import HIGHEST_NUMBER
 from .installation import CONTACTS, Installation
@@ -256,6 +257,8 @@ def _float(given: Given, key: str, usual: float = 0.0) -> float:
 
 
 def _hardware(value: object) -> tuple[int, int]:
+    if isinstance(value, tuple):  # checked before, when its scenario was read
+        return value
     major, _, minor = str(value).partition(".")
     if not (isinstance(value, str) and major.isdecimal() and minor.isdecimal() and max(int(major), int(minor)) < 256):
         raise vol.Invalid(f'{value!r} must be a revision in quotes, e.g. "1.3"')
@@ -323,6 +326,8 @@ CHANGES: dict[str, Check] = {
 }
 """What can happen, and in which words."""
 _changes = section(CHANGES)
+SCENARIOS: Words[Given] = Words(CHANGES, dict, "blocks/scenarios")
+"""What can happen, as stories."""
 
 
-__all__ = ["CHANGES", "Scene", "parse_changes"]
+__all__ = ["CHANGES", "SCENARIOS", "Scene", "parse_changes"]
