@@ -68,8 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--battery", type=int, default=40, metavar="BLOCKS", help="blocks of a battery (default: 40)")
     parser.add_argument("--strings", type=int, default=1, metavar="N", help="strings of a battery (default: 1)")
     parser.add_argument("--chemistry", choices=list(CHEMISTRIES), default="lead", help="of its blocks (default: lead)")
-    parser.add_argument("--block-voltage", type=float, default=12.0, metavar="V", help="of a block (default: 12)")
-    parser.add_argument("--capacity", type=float, default=7.0, metavar="AH", help="of a block (default: 7)")
+    parser.add_argument("--block-voltage", type=_positive, default=12.0, metavar="V", help="of a block (default: 12)")
+    parser.add_argument("--capacity", type=_positive, default=7.0, metavar="AH", help="of a block (default: 7)")
     parser.add_argument("--boxes", type=int, choices=range(5), default=0, help="input and output boxes of a battery")
     parser.add_argument(
         "--breakers", choices=("none", "one", "each"), default="none", help="what the outputs of the boxes trip"
@@ -166,6 +166,16 @@ def _speed(given: str) -> float:
     if not SPEEDS[0] <= factor <= SPEEDS[1]:
         raise ArgumentTypeError(f"{given!r} must be a number from {SPEEDS[0]:g} to {SPEEDS[1]:g}")
     return factor
+
+
+def _positive(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < 1e5:
+        raise ArgumentTypeError(f"{given!r} must be a number above 0")
+    return number
 
 
 def _address(given: str) -> tuple[str, int]:

@@ -15,13 +15,13 @@ from ridethrough.sim.face import Place
 from ridethrough.sim.scenario import Moment, Scenario
 from ridethrough.sim.speed import checked_speed
 
-from .answers import Bench
+from .answers import HIGHEST_NUMBER, Stations
 from .change import SCENARIOS, Given, Scene, parse_changes
 from .chemistry import BlockDesign
 from .installation import Breakers, Installation
 from .plant import Plant
 from .segment import BAUD, Segment
-from .web_manager import WebManager
+from .web_manager import MOST_STRINGS, WebManager
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,6 +73,8 @@ class BatterySimulation:
         clock: Clock | None = None,
     ) -> None:
         """`device` is one of `DEVICES`, `place` says where it appears. Raises ValueError for what does not fit."""
+        if options.blocks > HIGHEST_NUMBER or options.strings > MOST_STRINGS:
+            raise ValueError(f"A battery has at most {HIGHEST_NUMBER} blocks in {MOST_STRINGS} strings")
         place = place or Place(baud=BAUD)
         plant = Plant(options.design, options.strings, options.blocks, seed=options.seed)
         self.room = Installation(
@@ -232,6 +234,7 @@ class BatterySimulation:
                     "last": segment.blocks.stop - 1,
                     "cut": segment.cut,
                     "requests": segment.requests,
+                    "characters": segment.characters,
                     "ignored": segment.ignored,
                     "collisions": segment.collisions,
                     "broken": segment.broken,
@@ -281,7 +284,7 @@ class BatterySimulation:
 
 def _cables(room: Installation, options: BatteryOptions, place: Place) -> list[Segment]:
     """Lay the cables: sensors and boxes hang on the first."""
-    bench, count = Bench(room), 1 + len(options.segments)
+    stations, count = Stations(room), 1 + len(options.segments)
     each, more = divmod(options.blocks, count)
     links: list[list[Path | None]] = [[place.port]]
     links += [[path] for path in options.segments]
@@ -291,7 +294,7 @@ def _cables(room: Installation, options: BatteryOptions, place: Place) -> list[S
     for index, ends in enumerate(links):
         last = first + each + (index < more)
         cables.append(
-            Segment(bench, range(first, last), ends, boxes=index == 0, baud=place.baud, seed=options.seed + index)
+            Segment(stations, range(first, last), ends, boxes=index == 0, baud=place.baud, seed=options.seed + index)
         )
         first = last
     return cables

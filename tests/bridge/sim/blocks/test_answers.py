@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from ridethrough.sim.blocks import BlockDesign, Failure, Plant
-from ridethrough.sim.blocks.answers import Bench
+from ridethrough.sim.blocks.answers import Stations
 from ridethrough.sim.blocks.frames import Reader
 from ridethrough.sim.blocks.installation import Breakers, Installation
 from ridethrough.sim.blocks.module import Identity
@@ -23,7 +23,7 @@ class Room:
     def __init__(self, blocks: int = 4, strings: int = 1, breakers: Breakers = "none", boxes: int = 0) -> None:
         self.plant = Plant(BlockDesign(), strings, blocks)
         self.room = Installation(self.plant, boxes=boxes, breakers=breakers)
-        self.bench = Bench(self.room)
+        self.stations = Stations(self.room)
         self.now = 1000.0
 
     def ask(self, request: bytes, reach: Container[int] = EVERYBODY) -> list[tuple[int, bytes]]:
@@ -32,7 +32,7 @@ class Room:
 
     def raw(self, request: bytes, reach: Container[int] = EVERYBODY) -> list[tuple[int, bytes]]:
         (heard,) = Reader().feed(request)
-        return [(each.slot, each.data) for each in self.bench.answer(heard, reach, self.now).frames]
+        return [(each.slot, each.data) for each in self.stations.answer(heard, reach, self.now).frames]
 
     def read(self, number: int) -> tuple[int, int, int, int, int, int]:
         ((_, data),) = self.ask(group(65, number, 1))

@@ -166,7 +166,7 @@ def test_heat_ages_twice_as_fast_for_ten_kelvin() -> None:
     cool, hot = plant(spread=ALIKE), plant(spread=ALIKE, ambient=35.0)
     new = cool.block(1).impedance
     for one in (cool, hot):
-        one.advance(10 * DAY)
+        one.advance(4 * DAY)
     assert hot.block(1).impedance - new == pytest.approx(2.0 * (cool.block(1).impedance - new), rel=0.05)
 
 
@@ -227,7 +227,7 @@ def test_dried_out_blocks_without_cooling_run_away_and_cooled_ones_do_not() -> N
     cooled.dry_out(1, 10.0)
     closed_in.dry_out(1, 10.0, cooling=0.2)
     for one in (cooled, closed_in):
-        one.advance(3 * DAY)
+        one.advance(1.5 * DAY)
     assert max(cooled.temperatures()) < 40.0
     assert min(closed_in.temperatures()) > 60.0
     assert closed_in.string(1).current > 10.0 * cooled.string(1).current

@@ -268,9 +268,18 @@ async def test_a_battery_from_the_command_line(tmp_path: Path) -> None:
     assert not left(tmp_path)
 
 
-async def test_a_battery_that_cannot_be_is_refused_with_a_reason() -> None:
-    options = SimulateOptions(device="bacs", battery=BatteryOptions(blocks=10, strings=3))
-    with pytest.raises(ScenarioError, match="10 blocks do not make 3 equal strings"):
+@pytest.mark.parametrize(
+    ("blocks", "strings", "said"),
+    [
+        (10, 3, "10 blocks do not make 3 equal strings"),
+        (513, 1, "at most 512 blocks in 16 strings"),
+        (34, 17, "at most 512 blocks in 16 strings"),
+        (0, 1, "0 blocks do not make 1 equal strings"),
+    ],
+)
+async def test_a_battery_that_cannot_be_is_refused_with_a_reason(blocks: int, strings: int, said: str) -> None:
+    options = SimulateOptions(device="bacs", battery=BatteryOptions(blocks=blocks, strings=strings))
+    with pytest.raises(ScenarioError, match=said):
         await simulate(options, StringIO())
 
 
