@@ -256,6 +256,8 @@ class BatterySimulation:
                 self._advance(_SLICE)
                 await asyncio.sleep(0)
             self.catch_up()
+            if self.manager is not None:
+                self.manager.prepare()  # it equalises whether anybody asks or not
 
     def _advance(self, seconds: float) -> None:
         """Let time pass, with what is to happen in it."""
