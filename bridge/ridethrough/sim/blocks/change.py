@@ -122,6 +122,11 @@ def _charger(scene: Scene, value: object) -> None:
     scene.room.plant.charger.on = bool(value)
 
 
+def _float_voltage(scene: Scene, value: object) -> None:
+    assert isinstance(value, float)
+    scene.room.plant.charger.voltage = value * scene.room.plant.length
+
+
 def _load(scene: Scene, value: object) -> None:
     assert isinstance(value, float)
     scene.room.plant.load = value
@@ -278,11 +283,12 @@ _LINE: dict[str, Check] = {
 _PLAIN: dict[str, tuple[Check, Callable[[Scene, object], None]]] = {
     "mains": (flag, _mains),
     "charger": (flag, _charger),
+    "float_voltage": (number(0.1, 100.0), _float_voltage),
     "load": (number(0.0, 1e7), _load),
     "ambient": (number(-20.0, 80.0), _ambient),
     "line": (section(_LINE), _line),
 }
-"""Of the whole: the mains (off is an outage), the charger, the load in W, °C of the room, and all lines."""
+"""Of the whole: the mains (off is an outage), the charger and its V per block, the load in W, °C of the room, and all lines."""
 _VERBS: dict[str, tuple[Check, Act]] = {
     "age": (section({"block": _ANY, "factor": number(0.1, 100.0)}, ["block", "factor"]), _age),
     "weaken": (section({"block": _ANY, "share": number(0.01, 1.5)}, ["block", "share"]), _weaken),

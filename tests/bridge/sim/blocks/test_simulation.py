@@ -93,6 +93,7 @@ def test_each_verb_does_what_it_says() -> None:
         mains=False,
         charger=False,
         load=500,
+        float_voltage=13.8,
         ambient=30,
         age={"block": 1, "factor": 2.0},
         weaken={"block": 2, "share": 0.5},
@@ -103,6 +104,7 @@ def test_each_verb_does_what_it_says() -> None:
         dry_out={"string": 2, "factor": 10, "cooling": 0.5},
     )
     assert (plant.mains, plant.charger.on, plant.load, plant.ambient) == (False, False, 500.0, 30.0)
+    assert plant.charger.voltage == pytest.approx(4 * 13.8)
     assert plant.block(1).impedance == pytest.approx(2.0 * before[0].impedance)
     assert plant.block(2).capacity == pytest.approx(0.5 * before[1].capacity)
     assert (plant.columns[0].cells[2], plant.block(4).impedance > 1e5) == (5, True)
