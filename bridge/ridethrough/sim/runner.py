@@ -7,9 +7,13 @@ from pathlib import Path
 import sys
 from typing import TextIO
 
+import voluptuous as vol
+
 from .blocks import CHEMISTRIES, BlockDesign
+from .blocks.change import SCENARIOS
 from .blocks.segment import BAUD
-from .blocks.simulation import DEVICES as BATTERY_DEVICES, BatteryOptions, BatterySimulation
+from .blocks.simulation import DEVICES as BATTERY_DEVICES, NOTHING, BatteryOptions, BatterySimulation
+from .change import explain
 from .control import serve_control
 from .designs import DEFAULT_DESIGN, DESIGNS
 from .face import LOOPBACK, Address, Place
@@ -64,8 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--battery", type=int, default=40, metavar="BLOCKS", help="blocks of a battery (default: 40)")
     parser.add_argument("--strings", type=int, default=1, metavar="N", help="strings of a battery (default: 1)")
     parser.add_argument("--chemistry", choices=list(CHEMISTRIES), default="lead", help="of its blocks (default: lead)")
-    parser.add_argument("--block-voltage", type=float, default=12.0, metavar="V", help="of a block (default: 12)")
-    parser.add_argument("--capacity", type=float, default=7.0, metavar="AH", help="of a block (default: 7)")
+    parser.add_argument("--block-voltage", type=_positive, default=12.0, metavar="V", help="of a block (default: 12)")
+    parser.add_argument("--capacity", type=_positive, default=7.0, metavar="AH", help="of a block (default: 7)")
     parser.add_argument("--boxes", type=int, choices=range(5), default=0, help="input and output boxes of a battery")
     parser.add_argument(
         "--breakers", choices=("none", "one", "each"), default="none", help="what the outputs of the boxes trip"
@@ -130,10 +134,13 @@ async def simulate(options: SimulateOptions, out: TextIO | None = None) -> None:
 def _simulation(options: SimulateOptions) -> Simulation | BatterySimulation:
     if options.device in BATTERY_DEVICES:
         place = Place(options.port, BAUD if options.baud_pacing else None, options.address)
+        scenario = NOTHING if options.scenario is None else SCENARIOS.find(options.scenario)
         try:
-            return BatterySimulation(options.battery, device=options.device, place=place, speed=options.speed)
+            return BatterySimulation(options.battery, scenario, device=options.device, place=place, speed=options.speed)
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+        except vol.Invalid as error:
+            raise ScenarioError(f"{scenario.name} does not fit: {explain(error)}") from error
     return Simulation(
         DESIGNS[options.design],
         find_scenario(options.scenario or "steady"),
@@ -145,9 +152,10 @@ def _simulation(options: SimulateOptions) -> Simulation | BatterySimulation:
 
 def listing() -> str:
     """List the scenarios that come with the package, one line each."""
-    found = scenarios()
+    found = {name: scenario.description for name, scenario in scenarios().items()}
+    found |= {f"{name} (battery)": scenario.description for name, scenario in SCENARIOS.scenarios().items()}
     width = max(len(name) for name in found)
-    return "".join(f"{name:<{width}}  {scenario.description}\n" for name, scenario in found.items())
+    return "".join(f"{name:<{width}}  {description}\n" for name, description in found.items())
 
 
 def _speed(given: str) -> float:
@@ -158,6 +166,16 @@ def _speed(given: str) -> float:
     if not SPEEDS[0] <= factor <= SPEEDS[1]:
         raise ArgumentTypeError(f"{given!r} must be a number from {SPEEDS[0]:g} to {SPEEDS[1]:g}")
     return factor
+
+
+def _positive(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < 1e5:
+        raise ArgumentTypeError(f"{given!r} must be a number above 0")
+    return number
 
 
 def _address(given: str) -> tuple[str, int]:

@@ -110,7 +110,8 @@ class Simulation:
         self.scenario, self._time = scenario, 0.0
         self.unit.reset()
         self.peer.faults = SOUND
-        self._change(replace(scenario.initial, plugged=scenario.initial.plugged is not False))
+        initial = scenario.initial or Change()
+        self._change(replace(initial, plugged=initial.plugged is not False))
         self._moments = scenario.moments()
         self._next = next(self._moments, None)
 

@@ -60,7 +60,18 @@ def test_options_are_taken_over() -> None:
     assert (reached.address, reached.trap) == (("127.0.0.2", 1161), ("::1", 1162))
 
 
-@pytest.mark.parametrize("wrong", ["--speed=fast", "--speed=0", "--speed=nan", "--control=x", "--control=1:99999"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--speed=fast",
+        "--speed=0",
+        "--speed=nan",
+        "--control=x",
+        "--control=1:99999",
+        "--capacity=0",
+        "--block-voltage=x",
+    ],
+)
 def test_wrong_options_are_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((SystemExit, Exception), match="must be"):
         parsed(wrong)

@@ -105,7 +105,7 @@ def test_a_user_may_bring_a_file(tmp_path: Path) -> None:
     path.write_text("description: Mine\ninitial: {load: 1.0, fault: {stuck: {load: 0.2}}}\ntimeline: []\n")
     scenario = find_scenario(str(path))
     assert (scenario.name, scenario.description) == ("mine", "Mine")
-    assert scenario.initial.stuck == {"load": 0.2}
+    assert scenario.initial is not None and scenario.initial.stuck == {"load": 0.2}
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from .chemistry import CHEMISTRIES, BlockDesign, CellDesign
 from .plant import Block, Charger, Failure, Plant, StringReading
+from .string import ALIKE, Spread
 
 __all__ = [
+    "ALIKE",
     "CHEMISTRIES",
     "Block",
     "BlockDesign",
@@ -11,5 +13,6 @@ __all__ = [
     "Charger",
     "Failure",
     "Plant",
+    "Spread",
     "StringReading",
 ]

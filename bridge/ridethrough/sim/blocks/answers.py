@@ -57,7 +57,7 @@ class Answers:
 NOBODY = Answers(0)
 
 
-class Bench:
+class Stations:
     """The devices on one cable, and what they do with a request that those in reach have heard."""
 
     def __init__(self, installation: Installation) -> None:

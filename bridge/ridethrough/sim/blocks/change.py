@@ -8,6 +8,7 @@ import voluptuous as vol
 
 from ridethrough.sim.change import Check, complaints, flag, number, section
 from ridethrough.sim.line import LINE_DELAY
+from ridethrough.sim.scenario import Words
 
 from .answers import HIGHEST_NUMBER
 from .installation import CONTACTS, Installation
@@ -119,6 +120,11 @@ def _mains(scene: Scene, value: object) -> None:
 
 def _charger(scene: Scene, value: object) -> None:
     scene.room.plant.charger.on = bool(value)
+
+
+def _float_voltage(scene: Scene, value: object) -> None:
+    assert isinstance(value, float)
+    scene.room.plant.charger.voltage = value * scene.room.plant.length
 
 
 def _load(scene: Scene, value: object) -> None:
@@ -256,6 +262,8 @@ def _float(given: Given, key: str, usual: float = 0.0) -> float:
 
 
 def _hardware(value: object) -> tuple[int, int]:
+    if isinstance(value, tuple):  # checked before, when its scenario was read
+        return value
     major, _, minor = str(value).partition(".")
     if not (isinstance(value, str) and major.isdecimal() and minor.isdecimal() and max(int(major), int(minor)) < 256):
         raise vol.Invalid(f'{value!r} must be a revision in quotes, e.g. "1.3"')
@@ -275,11 +283,12 @@ _LINE: dict[str, Check] = {
 _PLAIN: dict[str, tuple[Check, Callable[[Scene, object], None]]] = {
     "mains": (flag, _mains),
     "charger": (flag, _charger),
+    "float_voltage": (number(0.1, 100.0), _float_voltage),
     "load": (number(0.0, 1e7), _load),
     "ambient": (number(-20.0, 80.0), _ambient),
     "line": (section(_LINE), _line),
 }
-"""Of the whole: the mains (off is an outage), the charger, the load in W, °C of the room, and all lines."""
+"""Of the whole: the mains (off is an outage), the charger and its V per block, the load in W, °C of the room, and all lines."""
 _VERBS: dict[str, tuple[Check, Act]] = {
     "age": (section({"block": _ANY, "factor": number(0.1, 100.0)}, ["block", "factor"]), _age),
     "weaken": (section({"block": _ANY, "share": number(0.01, 1.5)}, ["block", "share"]), _weaken),
@@ -323,6 +332,8 @@ CHANGES: dict[str, Check] = {
 }
 """What can happen, and in which words."""
 _changes = section(CHANGES)
+SCENARIOS: Words[Given] = Words(CHANGES, dict, "blocks/scenarios")
+"""What can happen, as stories."""
 
 
-__all__ = ["CHANGES", "Scene", "parse_changes"]
+__all__ = ["CHANGES", "SCENARIOS", "Scene", "parse_changes"]

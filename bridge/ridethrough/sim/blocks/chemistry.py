@@ -9,10 +9,12 @@ Blocks in series share one current, so those that need more of it for the same v
 from dataclasses import dataclass
 
 DOUBLING = 10.0
-"""K for which overcharge current and ageing double, Arrhenius' rule of thumb (IEEE 1188 §5 warns of its effect)."""
+"""K for which overcharge current and ageing double: Arrhenius' law as a rule of thumb."""
 _REFERENCE_CAPACITY = 7.0
 _RESISTANCE_EXPONENT = 0.6
 """Large cells gain less than their capacity: 22 mΩ for 12 V 7 Ah and 4.5 mΩ for 12 V 100 Ah, as data sheets have it."""
+_HOURS = 20.0
+"""Discharge time to which a capacity refers."""
 _MASS_EXPONENT = 2.0 / 3.0
 """Surface by mass."""
 
@@ -41,12 +43,14 @@ class CellDesign:
     """The same while charging."""
     taper_from: float
     """Charge (0–1) from which a cell accepts less and less."""
+    peukert: float
+    """Exponent of Peukert's law: what is drawn faster than in 20 hours leaves a share of the charge out of reach."""
     polarisation: float = 70.0
     """F per Ah that hold the polarisation: why a float voltage takes hours to settle."""
     self_discharge: float = 0.03
     """Share of the charge lost in a month at 25 °C."""
     life: float = 10.0
-    """Years at 25 °C after which the ohmic resistance has grown by half, IEEE 1188's sign of the end."""
+    """Years at 25 °C after which the ohmic resistance has grown by half, which is taken for the end."""
     energy: float = 30.0
     """Wh per kg."""
     heat: float = 1000.0
@@ -67,6 +71,7 @@ CHEMISTRIES = {
         discharge_polarisation=1.0,
         charge_polarisation=10.0,
         taper_from=0.85,
+        peukert=1.2,
     ),
     "nicd": CellDesign(
         nominal=1.2,
@@ -81,6 +86,7 @@ CHEMISTRIES = {
         discharge_polarisation=0.6,
         charge_polarisation=4.0,
         taper_from=0.8,
+        peukert=1.05,
         self_discharge=0.1,
         life=20.0,
         energy=40.0,
@@ -91,7 +97,7 @@ CHEMISTRIES = {
         tenth=3.2,
         full=3.34,
         float_voltage=3.4,
-        # Nothing in such a cell takes overcharge; what passes at 3.65 V is the leak of the electronics at its poles.
+        # Nothing in such a cell takes overcharge; what passes is the leak of the electronics at its poles.
         overcharge=0.0002,
         reference=3.4,
         tafel=0.08,
@@ -99,6 +105,7 @@ CHEMISTRIES = {
         discharge_polarisation=0.5,
         charge_polarisation=1.0,
         taper_from=0.97,
+        peukert=1.03,
         polarisation=40.0,
         self_discharge=0.02,
         life=15.0,
@@ -141,6 +148,11 @@ class BlockDesign:
         """Ohmic, of a new and full block, ohm."""
         share: float = (_REFERENCE_CAPACITY / self.capacity) ** _RESISTANCE_EXPONENT
         return self.cells * self.cell.resistance * share
+
+    def haste(self, current: float) -> float:
+        """Tell how many times faster the charge goes than is drawn, at a discharge current in A (Peukert's law)."""
+        faster: float = max(1.0, current * _HOURS / self.capacity) ** (self.cell.peukert - 1.0)
+        return faster
 
     @property
     def heat_capacity(self) -> float:

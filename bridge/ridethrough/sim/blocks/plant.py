@@ -88,7 +88,7 @@ class Plant:
     seed: int = 1
     spread: Spread = Spread()
     load: float | None = None
-    """W drawn from the bus while the mains is away; None: what empties the strings in half an hour."""
+    """W drawn from the bus while the mains is away; None: as many as there are Wh, which strings bear for half an hour."""
     cutoff: float = 0.8
     """Share of the nominal voltage at which the load is dropped: 1.6 V for a cell of lead."""
     charger: Charger = field(init=False)
@@ -150,7 +150,7 @@ class Plant:
         """Measure at a string, by its number from 1."""
         string = self.columns[number - 1]
         fed = self.mains and self.charger.on and self.closed[number - 1]
-        # A charger without a large filter leaves a ripple of some percent of the capacity (IEEE 1188 §5).
+        # What a charger with a filter of moderate size leaves: some percent of the capacity.
         ripple = 0.02 * self.design.capacity if fed else 0.0
         return StringReading(sum(string.voltage), string.current, ripple, min(string.charge))
 

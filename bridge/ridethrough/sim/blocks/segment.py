@@ -14,7 +14,7 @@ from ridethrough.sim.exchange import Exchanges
 from ridethrough.sim.line import SOUND, LineFaults, spoil
 from ridethrough.sim.pty import PtyLine
 
-from .answers import Answers, Bench
+from .answers import Answers, Stations
 from .frames import CHARACTER_BITS, SILENCE, Reader, Request, frame
 
 BAUD = 115_200
@@ -48,7 +48,7 @@ class Segment:
 
     def __init__(
         self,
-        bench: Bench,
+        stations: Stations,
         blocks: range,
         links: Sequence[Path | None],
         *,
@@ -57,13 +57,13 @@ class Segment:
         seed: int = 1,
     ) -> None:
         """Offer the cable's ends under the names of `links`: one, or two for a ring. Without `baud` nothing waits."""
-        self._bench = bench
+        self._stations = stations
         self.blocks = blocks
         self._boxes = boxes
         self._character = 0.0 if baud is None else CHARACTER_BITS / baud
         self._ends = [_End(self._offered(index, link)) for index, link in enumerate(links)]
         self._chance = Random(seed)
-        self._talking: _End | None = None
+        self._talking: set[_End] = set()
         self._jammed = False
         self.cut: int | None = None
         """The block behind which the cable is broken; None: it is whole."""
@@ -71,6 +71,8 @@ class Segment:
         self.exchanges = Exchanges()
         self.requests = self.ignored = self.collisions = 0
         """Requests taken up, requests that did not fit in, and times at which the master spoke between answers."""
+        self.characters = 0
+        """Those that have passed over the line, of requests and answers."""
 
     def _offered(self, index: int, link: Path | None) -> PtyLine:
         return PtyLine(lambda data: self._take(self._ends[index], data), link=link, baud=None)
@@ -136,7 +138,7 @@ class Segment:
         if now - end.heard > _GAP:
             end.reader.silence()
         end.heard = now
-        if self._talking is not None and (self._talking is end or self.cut is None):
+        if end in self._talking or (self._talking and self.cut is None):
             self.collisions += 1
             self._jammed = True
             return
@@ -150,10 +152,11 @@ class Segment:
         while True:
             request, came = await end.waiting.get()
             self.requests += 1
+            self.characters += request.length
             received_at = time.time()
             end.free = max(came, end.free) + request.length * self._character
             await self._until(end.free + self.faults.delay)
-            answers = self._bench.answer(request, self._reach(end), time.monotonic())
+            answers = self._stations.answer(request, self._reach(end), time.monotonic())
             for other in self._others(end):
                 await other.line.write(frame(request.function, request.data))
             if self.faults.silent or not answers.frames:
@@ -166,7 +169,8 @@ class Segment:
 
     async def _speak(self, end: _End, request: Request, answers: Answers, received_at: float) -> None:
         """Hand over the frames in their slots."""
-        self._talking = end
+        self._jammed |= bool(self._talking) and self.cut is None
+        self._talking.add(end)
         try:
             begin = end.free + self.faults.delay + _TURNAROUND * self._character
             slot = (answers.length + SILENCE) * self._character
@@ -184,12 +188,13 @@ class Segment:
             end.free = time.monotonic()
             self.exchanges.add(frame(request.function, request.data), heard, received_at, time.time())
         finally:
-            self._talking = None
+            self._talking.discard(end)
 
     async def _hand_over(self, end: _End, burst: bytes) -> bytes:
         if self._jammed:
             self._jammed = False
             burst = bytes(byte ^ self._chance.randint(0, 255) for byte in burst)
+        self.characters += len(burst)
         for each in (end, *self._others(end)):
             if each.line.plugged:
                 await each.line.write(burst)

@@ -1,8 +1,9 @@
 """A battery room that lives in (accelerated) time, reached over the module bus or through a web manager."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+import logging
 from pathlib import Path
 import time
 
@@ -11,15 +12,18 @@ import voluptuous as vol
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.sim.exchange import Exchanges
 from ridethrough.sim.face import Place
+from ridethrough.sim.scenario import Moment, Scenario
 from ridethrough.sim.speed import checked_speed
 
-from .answers import Bench
-from .change import Scene, parse_changes
+from .answers import HIGHEST_NUMBER, Stations
+from .change import SCENARIOS, Given, Scene, parse_changes
 from .chemistry import BlockDesign
 from .installation import Breakers, Installation
 from .plant import Plant
 from .segment import BAUD, Segment
-from .web_manager import WebManager
+from .web_manager import MOST_STRINGS, WebManager
+
+_LOGGER = logging.getLogger(__name__)
 
 DEVICES = ("module-bus", "bacs")
 """What a simulated battery can be asked in: our own module bus, or a maker's web manager over Modbus TCP."""
@@ -52,12 +56,16 @@ class BatteryOptions:
     seed: int = 1
 
 
+NOTHING: Scenario[Given] = Scenario("nothing", "Nothing happens.")
+
+
 class BatterySimulation:
     """Everything of one simulated battery. Its time begins with it."""
 
     def __init__(
         self,
         options: BatteryOptions,
+        scenario: Scenario[Given] = NOTHING,
         *,
         device: str = "module-bus",
         place: Place | None = None,
@@ -65,6 +73,8 @@ class BatterySimulation:
         clock: Clock | None = None,
     ) -> None:
         """`device` is one of `DEVICES`, `place` says where it appears. Raises ValueError for what does not fit."""
+        if options.blocks > HIGHEST_NUMBER or options.strings > MOST_STRINGS:
+            raise ValueError(f"A battery has at most {HIGHEST_NUMBER} blocks in {MOST_STRINGS} strings")
         place = place or Place(baud=BAUD)
         plant = Plant(options.design, options.strings, options.blocks, seed=options.seed)
         self.room = Installation(
@@ -87,6 +97,11 @@ class BatterySimulation:
         self._owed = 0.0
         self._speed = checked_speed(speed)
         self.paused = False
+        self.scenario = scenario
+        self._story = 0.0
+        self._moments: Iterator[Moment[Given]] = iter(())
+        self._next: Moment[Given] | None = None
+        self.play(scenario)
 
     @property
     def where(self) -> str | None:
@@ -146,7 +161,7 @@ class BatterySimulation:
         """Let the time pass that has gone by since someone last looked."""
         self._owe()
         if self._owed >= _SHORTEST:
-            self.room.plant.advance(self._owed)
+            self._advance(self._owed)
             self._owed = 0.0
         self.room.look(self._now())
 
@@ -159,8 +174,21 @@ class BatterySimulation:
         self.room.look(self._now())
 
     def choose(self, name: str) -> None:
-        """Refuse: what happens to a battery is ordered step by step."""
-        raise vol.Invalid(f"there is no scenario {name!r}; a battery has none", path=["name"])
+        """Play a scenario of the package. Raises vol.Invalid when there is none of this name, or it does not fit."""
+        known = SCENARIOS.scenarios()
+        if name not in known:
+            raise vol.Invalid(f"there is no scenario {name!r}; there are {', '.join(known)}", path=["name"])
+        self.play(known[name])
+
+    def play(self, scenario: Scenario[Given]) -> None:
+        """Begin a scenario with the battery as it is. Raises vol.Invalid when it speaks of blocks that are not there."""
+        for moment in scenario.timeline:
+            parse_changes(self._scene, moment.change)
+        if scenario.initial:
+            self.order(scenario.initial)
+        self.scenario, self._story = scenario, 0.0
+        self._moments = scenario.moments()
+        self._next = next(self._moments, None)
 
     def state(self) -> Mapping[str, object]:
         """Tell the truth about the battery, for `GET /state`; columns by block."""
@@ -171,6 +199,7 @@ class BatterySimulation:
             "time": plant.time,
             "speed": self._speed,
             "paused": self.paused,
+            "scenario": self.scenario.name,
             "mains": plant.mains,
             "charger": plant.charger.on,
             "load": plant.load,
@@ -205,6 +234,7 @@ class BatterySimulation:
                     "last": segment.blocks.stop - 1,
                     "cut": segment.cut,
                     "requests": segment.requests,
+                    "characters": segment.characters,
                     "ignored": segment.ignored,
                     "collisions": segment.collisions,
                     "broken": segment.broken,
@@ -223,9 +253,26 @@ class BatterySimulation:
             self._owe()
             while self._owed > _SLICE:
                 self._owed -= _SLICE
-                self.room.plant.advance(_SLICE)
+                self._advance(_SLICE)
                 await asyncio.sleep(0)
             self.catch_up()
+            if self.manager is not None:
+                self.manager.prepare()  # it equalises whether anybody asks or not
+
+    def _advance(self, seconds: float) -> None:
+        """Let time pass, with what is to happen in it."""
+        end = self._story + seconds
+        while self._next is not None and self._next.at <= end:
+            self.room.plant.advance(max(0.0, self._next.at - self._story))
+            self._story = self._next.at
+            for act in parse_changes(self._scene, self._next.change):
+                try:
+                    act()
+                except OSError as error:
+                    _LOGGER.warning("The line stays unplugged, %g s into %s: %s", end, self.scenario.name, error)
+            self._next = next(self._moments, None)
+        self.room.plant.advance(max(0.0, end - self._story))
+        self._story = end
 
     def _owe(self) -> None:
         now = self._clock.monotonic()
@@ -239,7 +286,7 @@ class BatterySimulation:
 
 def _cables(room: Installation, options: BatteryOptions, place: Place) -> list[Segment]:
     """Lay the cables: sensors and boxes hang on the first."""
-    bench, count = Bench(room), 1 + len(options.segments)
+    stations, count = Stations(room), 1 + len(options.segments)
     each, more = divmod(options.blocks, count)
     links: list[list[Path | None]] = [[place.port]]
     links += [[path] for path in options.segments]
@@ -249,7 +296,7 @@ def _cables(room: Installation, options: BatteryOptions, place: Place) -> list[S
     for index, ends in enumerate(links):
         last = first + each + (index < more)
         cables.append(
-            Segment(bench, range(first, last), ends, boxes=index == 0, baud=place.baud, seed=options.seed + index)
+            Segment(stations, range(first, last), ends, boxes=index == 0, baud=place.baud, seed=options.seed + index)
         )
         first = last
     return cables

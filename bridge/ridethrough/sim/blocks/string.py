@@ -167,6 +167,7 @@ class BlockString:
         self.current = current
         storing, losing = design.heat_capacity, design.heat_loss * self.cooling
         warming = seconds / (storing + seconds * losing)
+        haste = design.haste(-current) if current < 0.0 else 1.0
         fading = seconds * design.cell.self_discharge / _MONTH
         charge, temperature, polarised, voltage = self.charge, self.temperature, self.polarised, self.voltage
         capacity, connector, ambient, place = self.capacity, self.connector, self.ambient, self.place
@@ -181,6 +182,8 @@ class BlockString:
             joint = connector[index]
             voltage[index] = reached + own * ohmic + current * joint
             taken = stored + per_volt * step
+            if taken < 0.0:
+                taken *= haste
             full = charge[index] + taken * seconds / capacity[index] - fading
             charge[index] = 1.0 if full > 1.0 else max(_LOWEST_CHARGE, full)
             # All that goes in and is not stored becomes heat: overcharge recombines inside the block.

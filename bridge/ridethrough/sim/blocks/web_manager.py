@@ -18,7 +18,7 @@ _SYSTEM, _FIRST_TEN, _MODULES, _STRINGS, _MODULES_ABOVE = 1000, 1010, 1060, 2710
 _INPUTS, _OUTPUTS, _INFORMATION, _CHARGE = 3650, 3666, 4001, 4004
 _STRIDE = 5
 _LOWER_STRINGS, _LOWER_MODULES = 10, 330
-_MOST_STRINGS, _MOST_MODULES, _MOST_BOXES = 16, 512, 4
+MOST_STRINGS, _MOST_MODULES, _MOST_BOXES = 16, 512, 4
 _PRESENT = (range(1000, 1006), range(1010, 3682), range(4001, 4516))
 _LATEST = 1.0
 """Seconds for which values are kept; the modules are not read more often."""
@@ -121,7 +121,7 @@ class WebManager(ModbusServer):
         plant, words = self._room.plant, self._words
         self._read_at = plant.time
         flags = [self._string(number) for number in range(1, plant.strings + 1)]
-        for number in range(plant.strings + 1, _MOST_STRINGS + 1):
+        for number in range(plant.strings + 1, MOST_STRINGS + 1):
             words |= dict.fromkeys(_string_registers(number), ABSENT)
         for number in range(plant.blocks + 1, _MOST_MODULES + 1):
             begin = module_address(number)

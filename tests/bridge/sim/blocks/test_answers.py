@@ -4,10 +4,11 @@ from collections.abc import Container
 from statistics import mean, pstdev
 import struct
 
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from ridethrough.sim.blocks import BlockDesign, Failure, Plant
-from ridethrough.sim.blocks.answers import Bench
+from ridethrough.sim.blocks.answers import Stations
 from ridethrough.sim.blocks.frames import Reader
 from ridethrough.sim.blocks.installation import Breakers, Installation
 from ridethrough.sim.blocks.module import Identity
@@ -23,7 +24,7 @@ class Room:
     def __init__(self, blocks: int = 4, strings: int = 1, breakers: Breakers = "none", boxes: int = 0) -> None:
         self.plant = Plant(BlockDesign(), strings, blocks)
         self.room = Installation(self.plant, boxes=boxes, breakers=breakers)
-        self.bench = Bench(self.room)
+        self.stations = Stations(self.room)
         self.now = 1000.0
 
     def ask(self, request: bytes, reach: Container[int] = EVERYBODY) -> list[tuple[int, bytes]]:
@@ -32,7 +33,7 @@ class Room:
 
     def raw(self, request: bytes, reach: Container[int] = EVERYBODY) -> list[tuple[int, bytes]]:
         (heard,) = Reader().feed(request)
-        return [(each.slot, each.data) for each in self.bench.answer(heard, reach, self.now).frames]
+        return [(each.slot, each.data) for each in self.stations.answer(heard, reach, self.now).frames]
 
     def read(self, number: int) -> tuple[int, int, int, int, int, int]:
         ((_, data),) = self.ask(group(65, number, 1))
@@ -343,3 +344,28 @@ def test_voltages_are_measured_with_noise() -> None:
     heard = [module.voltage() for _ in range(200)]
     assert 1.0 < pstdev(heard) < 3.0
     assert mean(heard) == pytest.approx(1000.0 * plant.block(1).voltage, abs=1.0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.builds(framed, st.integers(60, 115), st.binary(max_size=12)),
+            st.builds(lambda duties: framed(68, b"\0\1" + bytes((len(duties),)) + duties), st.binary(max_size=130)),
+        ),
+        max_size=12,
+    )
+)
+def test_nothing_that_comes_over_the_line_upsets_the_stations(pieces: list[bytes]) -> None:
+    room = Room(4, boxes=1)
+    reader = Reader()
+    for piece in pieces:
+        for request in reader.feed(piece):
+            for answer in room.stations.answer(request, EVERYBODY, room.now).frames:
+                assert 0 <= answer.slot < 128
+        if len(piece) % 2:
+            reader.silence()
+    assert all(0 <= module.number <= 512 and 0 <= module.duty <= 100 for module in room.room.modules)
+    reader.silence()
+    assert reader.feed(framed(72))

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ridethrough.sim.blocks import BlockDesign, Plant
-from ridethrough.sim.blocks.answers import Bench
+from ridethrough.sim.blocks.answers import Stations
 from ridethrough.sim.blocks.installation import Installation
 from ridethrough.sim.blocks.segment import Segment
 from ridethrough.sim.line import LineFaults
@@ -25,7 +25,7 @@ class Bus:
     def __init__(self, folder: Path, blocks: int, ends: int, *, paced: bool) -> None:
         self.room = Installation(Plant(BlockDesign(), 1, blocks), boxes=1)
         self.links = [folder / f"bus-{number}" for number in range(ends)]
-        self.segment = Segment(Bench(self.room), range(1, blocks + 1), self.links, baud=115_200 if paced else None)
+        self.segment = Segment(Stations(self.room), range(1, blocks + 1), self.links, baud=115_200 if paced else None)
 
     async def master[T](self, act: Callable[[Master], T], end: int = 0) -> T:
         """Do something as the master, in a thread."""
@@ -69,6 +69,7 @@ async def test_a_group_takes_the_time_of_its_slots_and_not_much_more(tmp_path: P
 
         heard, lasted = await made.master(scan)
         assert len(heard) == 128 * 15 and all(sound(each) for each in split(heard, 15))
+        assert made.segment.characters == 7 + 128 * 15
         slots = (7 + 2 + 128 * 17 - 2) * CHARACTER
         # Never faster than the line can be.
         assert slots <= lasted

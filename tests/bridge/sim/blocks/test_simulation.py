@@ -17,6 +17,7 @@ import voluptuous as vol
 from ridethrough.clock import ManualClock
 from ridethrough.sim import ScenarioError, SimulateOptions, simulate
 from ridethrough.sim.blocks import BlockDesign
+from ridethrough.sim.blocks.change import SCENARIOS
 from ridethrough.sim.blocks.simulation import BatteryOptions, BatterySimulation
 from ridethrough.sim.change import explain
 from ridethrough.sim.control import serve_control
@@ -92,6 +93,7 @@ def test_each_verb_does_what_it_says() -> None:
         mains=False,
         charger=False,
         load=500,
+        float_voltage=13.8,
         ambient=30,
         age={"block": 1, "factor": 2.0},
         weaken={"block": 2, "share": 0.5},
@@ -102,6 +104,7 @@ def test_each_verb_does_what_it_says() -> None:
         dry_out={"string": 2, "factor": 10, "cooling": 0.5},
     )
     assert (plant.mains, plant.charger.on, plant.load, plant.ambient) == (False, False, 500.0, 30.0)
+    assert plant.charger.voltage == pytest.approx(4 * 13.8)
     assert plant.block(1).impedance == pytest.approx(2.0 * before[0].impedance)
     assert plant.block(2).capacity == pytest.approx(0.5 * before[1].capacity)
     assert (plant.columns[0].cells[2], plant.block(4).impedance > 1e5) == (5, True)
@@ -182,9 +185,9 @@ async def test_control_of_a_battery_over_http(tmp_path: Path) -> None:
         assert state["segments"][0]["line"]["garble"] == 0.5
         async with session.post("/set", json={"line": {"garble": 0}}) as response:
             assert response.status == 200
-        async with session.post("/scenario", json={"name": "outage"}) as response:
+        async with session.post("/scenario", json={"name": "overload"}) as response:
             assert response.status == 400
-            assert "a battery has none" in (await response.json())["error"]
+            assert "there are ageing" in (await response.json())["error"]
         assert sound(await ask(tmp_path / "bus", framed(106, b"\1\2\2"), 7))
         async with session.get("/state") as response:
             state = await response.json()
@@ -267,7 +270,77 @@ async def test_a_battery_from_the_command_line(tmp_path: Path) -> None:
     assert not left(tmp_path)
 
 
-async def test_a_battery_that_cannot_be_is_refused_with_a_reason() -> None:
-    options = SimulateOptions(device="bacs", battery=BatteryOptions(blocks=10, strings=3))
-    with pytest.raises(ScenarioError, match="10 blocks do not make 3 equal strings"):
+@pytest.mark.parametrize(
+    ("blocks", "strings", "said"),
+    [
+        (10, 3, "10 blocks do not make 3 equal strings"),
+        (513, 1, "at most 512 blocks in 16 strings"),
+        (34, 17, "at most 512 blocks in 16 strings"),
+        (0, 1, "0 blocks do not make 1 equal strings"),
+    ],
+)
+async def test_a_battery_that_cannot_be_is_refused_with_a_reason(blocks: int, strings: int, said: str) -> None:
+    options = SimulateOptions(device="bacs", battery=BatteryOptions(blocks=blocks, strings=strings))
+    with pytest.raises(ScenarioError, match=said):
         await simulate(options, StringIO())
+
+
+def test_the_scenarios_of_a_battery_do_what_they_say() -> None:
+    battery = Battery()
+    battery.simulation.choose("ageing")
+    battery.clock.tick(3700.0)
+    battery.simulation.catch_up()
+    plant = battery.plant
+    assert plant.block(2).impedance > 1.5 * plant.block(1).impedance
+    assert plant.block(3).capacity < 4.0
+    assert plant.block(4).impedance > 0.03
+    assert plant.block(5).voltage < 12.0
+    assert battery.simulation.state()["scenario"] == "ageing"
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS.scenarios()))
+async def test_each_scenario_of_a_battery_can_be_played_through(name: str, tmp_path: Path) -> None:
+    battery = Battery(place=Place(tmp_path / "bus", None))
+    battery.simulation.open()
+    try:
+        battery.simulation.choose(name)
+        for _ in range(12):
+            battery.clock.tick(30.0)
+            battery.simulation.catch_up()
+        assert battery.plant.time == pytest.approx(360.0)
+    finally:
+        battery.simulation.close()
+
+
+def test_a_scenario_of_blocks_that_are_not_there_is_refused() -> None:
+    battery = Battery(BatteryOptions(blocks=4))
+    with pytest.raises(vol.Invalid, match="5 is not there, only 1 to 4"):
+        battery.simulation.choose("ageing")
+    with pytest.raises(vol.Invalid, match="there is no scenario 'overload'"):
+        battery.simulation.choose("overload")
+
+
+async def test_a_scenario_goes_on_when_the_name_of_its_line_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    battery = Battery(place=Place(tmp_path / "bus", None))
+    battery.simulation.open()
+    try:
+        battery.simulation.choose("bad_bus")
+        battery.clock.tick(250.0)
+        battery.simulation.catch_up()
+        (tmp_path / "bus").write_text("precious")
+        battery.clock.tick(10.0)
+        battery.simulation.catch_up()
+        assert battery.simulation.where is None
+        assert "The line stays unplugged" in caplog.text
+    finally:
+        battery.simulation.close()
+
+
+async def test_a_scenario_from_the_command_line_must_fit_its_battery() -> None:
+    options = SimulateOptions(device="bacs", scenario="ageing", battery=BatteryOptions(blocks=4))
+    with pytest.raises(ScenarioError, match="ageing does not fit: fail.block: 5 is not there"):
+        await simulate(options, StringIO())
+    with pytest.raises(ScenarioError, match="There is no scenario 'overload'; there are ageing"):
+        await simulate(replace(options, scenario="overload"), StringIO())
