@@ -43,6 +43,7 @@ batteries:
     block: {{voltage: 12 V, capacity: 100 Ah, manufacturer: Ridethrough, type: SIM-100}}
     strings: {strings}
     modules: {blocks}
+    numbering: system
     sensors: each
     boxes: {boxes}
     equalising: {{enabled: yes}}
