@@ -15,6 +15,7 @@ import sys
 import zlib
 
 from ridethrough.battery.board import Board
+from ridethrough.battery.records import Entry
 
 type Column = Sequence[float | None]
 
@@ -84,17 +85,6 @@ class Packed:
     """Milliseconds since 1970 (UTC)."""
     columns: list[list[int | None]]
     """Those of the string, then those of the blocks: all voltages, all temperatures and so on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the log: a block or, with module None, the string itself."""
-
-    at: datetime
-    string: int
-    module: int | None
-    values: Mapping[str, float | None]
-    """By the names of `OF_STRING` or `OF_BLOCK`."""
 
 
 def samples_of(board: Board) -> list[Sample]:
@@ -296,7 +286,6 @@ __all__ = [
     "OF_BLOCK",
     "OF_STRING",
     "BlocksError",
-    "Entry",
     "Packed",
     "Sample",
     "decoded",

@@ -40,11 +40,12 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ridethrough.battery.records import Entry, RecordsError
 from ridethrough.clock import Clock
 from ridethrough.site import DeviceId
 from ridethrough.tasks import unbroken
 
-from .battery_blocks import LONGEST, BlocksError, Entry, Sample, decoded, encoded, entries, joined, packed, stamp
+from .battery_blocks import LONGEST, BlocksError, Sample, decoded, encoded, entries, joined, packed, stamp
 from .database import StoreError
 
 _LOGGER = logging.getLogger(__name__)
@@ -102,6 +103,10 @@ class _Open:
     end: int = 0
 
 
+class BatteryLogError(StoreError, RecordsError):
+    """The battery log cannot be used; the message says why and what to do about it."""
+
+
 class BatteryLog:
     """Samples of all battery systems.
 
@@ -129,7 +134,7 @@ class BatteryLog:
     async def open(cls, target: Path | str, clock: Clock, *, size: float = 500.0) -> AsyncIterator[BatteryLog]:
         """Open a file, or the database of a URL, e.g. `postgresql+asyncpg://user@host/ridethrough`.
 
-        What waits is written at the end. Raises StoreError when it cannot be used.
+        What waits is written at the end. Raises BatteryLogError when it cannot be used.
         """
         log = cls(_engine(target), _named(target), clock, size)
         try:
@@ -216,7 +221,7 @@ class BatteryLog:
                 cursor = (rows[-1].begin, rows[-1].id)
 
     async def drop(self, system: DeviceId, *, before: datetime | None = None) -> int:
-        """Forget a system, or what was before; returns how many parts have gone. Raises StoreError."""
+        """Forget a system, or what was before; returns how many parts have gone. Raises BatteryLogError."""
         which = PARTS.c.system == system
         if before is not None:
             which = and_(which, PARTS.c.end < stamp(before))
@@ -228,7 +233,7 @@ class BatteryLog:
         return gone
 
     async def used(self) -> int:
-        """Tell how many bytes it takes, without what is free in its file. Raises StoreError."""
+        """Tell how many bytes it takes, without what is free in its file. Raises BatteryLogError."""
         async with self._transaction() as connection:
             return await self._used(connection)
 
@@ -393,16 +398,16 @@ class BatteryLog:
             async with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"The battery log {self._name}: {_reason(error)}") from error
+            raise BatteryLogError(f"The battery log {self._name}: {_reason(error)}") from error
 
 
 def _engine(target: Path | str) -> AsyncEngine:
-    """Make the engine of a file or a URL. Raises StoreError."""
+    """Make the engine of a file or a URL. Raises BatteryLogError."""
     if isinstance(target, str):
         try:
             return create_async_engine(target, pool_size=2, max_overflow=2, pool_pre_ping=True)
         except (ArgumentError, NoSuchModuleError, ImportError, TypeError) as error:
-            raise StoreError(
+            raise BatteryLogError(
                 f"The database of the battery log cannot be used: {error}. Write it as "
                 "postgresql+asyncpg://user:password@host/database, and have the Python package asyncpg installed."
             ) from error
@@ -411,7 +416,7 @@ def _engine(target: Path | str) -> AsyncEngine:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         target.chmod(0o600)
     except OSError as error:
-        raise StoreError(f"The battery log {target} cannot be written: {error.strerror or error}.") from error
+        raise BatteryLogError(f"The battery log {target} cannot be written: {error.strerror or error}.") from error
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(target)),
         connect_args={"timeout": PATIENCE},
@@ -474,4 +479,4 @@ def _entries(data: bytes, at: int, string: int, module: int | None, begin: int, 
         return []
 
 
-__all__ = ["BatteryLog"]
+__all__ = ["BatteryLog", "BatteryLogError"]

@@ -14,10 +14,11 @@ import time
 
 import pytest
 
+from ridethrough.battery.records import Entry
 from ridethrough.clock import ManualClock
 from ridethrough.site import DeviceId
 from ridethrough.store import StoreError, battery_log as module
-from ridethrough.store.battery_blocks import Entry, Sample
+from ridethrough.store.battery_blocks import Sample
 from ridethrough.store.battery_log import BatteryLog
 from tests.disks import fill, small_disk
 
