@@ -1,15 +1,21 @@
 """A battery system of 512 blocks in 16 strings as strangers see it: by Modbus, by SNMP and by BACnet."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 from pymodbus.client import AsyncModbusTcpClient
 import pytest
 
+from ridethrough.clock import SystemClock
 from ridethrough.config.feeds import ModbusConfig, ModbusUnitConfig
+from ridethrough.links import Credentials, LinkContext, open_link
 from ridethrough.site import Device
+from tests.bridge.links.conftest import Notebook
 
 from .bacnet.rig import a_stranger, serving as serving_bacnet
-from .modbus.masters import served
+from .modbus.masters import Master, served
 from .rig import World
-from .snmp.agents import V2C, serving as serving_snmp
+from .snmp.agents import READ, V2C, serving as serving_snmp
 
 BACS = "1.3.6.1.2.1.33.5"
 
@@ -125,3 +131,41 @@ async def test_bacnet_has_objects_of_the_system_its_strings_and_blocks(world: Wo
         assert any("battery_module-1" in name and name.endswith("module.voltage_high") for name in mine)
         units = await stranger.read(objects[voltage], "units")
         assert int(units) == 5  # volts
+
+
+async def test_a_unit_without_a_map_waits_for_its_device_to_know_which(world: World) -> None:
+    async with served(world, ModbusConfig(port=0, units=(ModbusUnitConfig(1, "battery-1"),))) as feed:
+        fleet(world, modules=1, strings=1)
+        async with Master(feed.port) as master, asyncio.timeout(5):
+            while await master.ask(bytes.fromhex("03 03ec 0001")) != bytes.fromhex("03 02 0001"):
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("by", ["modbus", "snmp"])
+async def test_another_bridge_reads_what_this_one_serves(by: str, world: World) -> None:
+    fleet(world, modules=4, strings=2)
+    seen = Notebook()
+    context = LinkContext.alone(SystemClock())
+    async with AsyncExitStack() as stack:
+        if by == "modbus":
+            units = (ModbusUnitConfig(1, "battery-1"),)
+            feed = await stack.enter_async_context(served(world, ModbusConfig(port=0, units=units)))
+            url, community = f"bacs://127.0.0.1:{feed.port}/1?poll=0.1", None
+        else:
+            agent = await stack.enter_async_context(serving_snmp(world))
+            url, community = f"bacs+snmp://127.0.0.1:{agent.port}?poll=1", READ
+        running = asyncio.create_task(open_link(url, Credentials(community=community), context).run(seen))
+        async with asyncio.timeout(10):
+            while ("battery_module", "4") not in seen.children or not seen.children["battery_module", "4"].rare:
+                assert not running.done(), running.result()
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait({running})
+    assert (seen.points | seen.rare)["battery.modules"] == 4
+    last = seen.children["battery_module", "4"]
+    assert last.points["module.voltage"] == pytest.approx(12.004, abs=0.005)
+    assert last.points["module.temperature"] == 25
+    assert (last.rare["module.string"], last.rare["module.position"]) == (2, 2)
+    assert seen.children["battery_string", "2"].points["string.current"] == -1.02
+    assert {key for key, active in seen.conditions.items() if active} == {"monitoring", "float_charging"}
+    assert not any(kind == "io_box" for kind, _ in seen.children)

@@ -31,7 +31,7 @@ REDISCOVERY = 900.0
 """Seconds between two looks at how many blocks there are."""
 UNANSWERED = 3
 """Polls without an answer after which the agent counts as lost."""
-AT_ONCE = 64
+AT_ONCE = 16
 """Devices that are reported together; between two such lots others have their turn."""
 
 _FAHRENHEIT = 1
@@ -73,6 +73,8 @@ class BacsSession:
         self._details: list[Instance] = []
         self._raw: dict[str, Raw] = {}
         self._children: dict[tuple[str, str], Report] = {}
+        self._divided = layout
+        """Which string each block is in, as far as that can be told."""
         self._fahrenheit = False
         self._discharging = False
         self._alarms_before = True
@@ -154,6 +156,12 @@ class BacsSession:
         for one in inventory.instances:
             module = one.row.child is not None and one.row.child.kind == "battery_module"
             (self._details if not one.row.fast else self._blocks if module else self._state).append(one)
+        blocks = len({owner for one in self._blocks if (owner := _owner(one)) is not None})
+        strings = sum(one.row.name == "bacsStringTotalVolt" for one in self._state)
+        self._divided = self._layout
+        if self._layout is None or self._layout.blocks != blocks:
+            even = strings > 0 and blocks % strings == 0
+            self._divided = Layout.of([blocks // strings] * strings) if even else None
         self._forget(gone - {owner for one in inventory.instances if (owner := _owner(one)) is not None})
         profile = load_profile("bacs")
         self._report.identified(Identity(manufacturer=profile.makes, model=profile.title))
@@ -281,11 +289,7 @@ class BacsSession:
 
     def _place(self, block: int) -> Mapping[str, Value | None]:
         """Say where a block stands: as configured, else evenly divided among the strings."""
-        blocks = sum(one.row.name == "bacsModuleVoltage" for one in self._blocks)
-        strings = sum(one.row.name == "bacsStringTotalVolt" for one in self._state)
-        layout = self._layout
-        if layout is None or layout.blocks != blocks:
-            layout = Layout.of([blocks // strings] * strings) if strings and blocks % strings == 0 else None
+        layout = self._divided
         if layout is None or not 1 <= block <= layout.blocks:
             return {}
         return {"module.string": layout.string_of(block), "module.position": layout.position(block)}

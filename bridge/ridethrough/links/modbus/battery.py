@@ -34,7 +34,7 @@ RETRY = 3600.0
 """Seconds after which registers that were refused are asked for again."""
 PAUSE = 1.0
 """Seconds to wait when nothing has been read."""
-AT_ONCE = 64
+AT_ONCE = 16
 """Blocks that are reported together; between two such lots others have their turn."""
 
 _COUNTS = {"battery_module": "battery.modules", "battery_string": "battery.strings"}
