@@ -88,6 +88,8 @@ class BatterySession:
         ]
         self._counts: dict[str, int] = {}
         """How many devices there are of each kind, as far as that is told."""
+        self._awaited = {_counted_by(row) for row in self._counted}
+        """Kinds of devices of which it is still to be heard how many there are."""
         self._state: Survey
         self._blocks: Survey
         self._details: Survey
@@ -95,9 +97,13 @@ class BatterySession:
         self._raws: dict[Register, Raw | None] = {}
         self._children: dict[Device, Report] = {}
         self._boxes: set[Device] = set()
+        self._lost: set[Device | None] = set()
+        """Modules that the device says it has lost."""
         self._known: dict[Device | None, tuple[list[Raw | None], Meaning]] = {}
         """What each device said last, so that what has not changed need not be understood again."""
         self._senseless: set[Register] = set()
+        self._rearranged = False
+        """Whether it has turned out only now what there is to be read."""
         self._discharging = False
         self._polled = 0.0
         self._introduced = False
@@ -113,6 +119,9 @@ class BatterySession:
                 continue
             if self._discharging and not discharging:
                 blocks_due = began
+            if self._rearranged:
+                self._rearranged = False
+                blocks_due = details_due = began
             if began >= blocks_due and self._blocks.groups:
                 if not await self._read_blocks() and not self._state.groups:
                     await self._clock.sleep(PAUSE)
@@ -155,16 +164,17 @@ class BatterySession:
         )
 
     def _is_there(self, device: Device | None) -> bool:
-        if device is None:
+        """Whether something may be asked of a device: as counted, else as configured, else as the map has it."""
+        if device is None or device.kind not in _COUNTS:
             return True
-        if device.kind not in _COUNTS:
-            return True
-        number = int(device.number)
-        if any(row.point == _COUNTS[device.kind] for row in self._counted):
-            return number <= self._counts.get(device.kind, 0)
-        if self._layout is None:
-            return True
-        return number <= (self._layout.blocks if device.kind == "battery_module" else self._layout.strings)
+        count = self._counts.get(device.kind)
+        if count is None:
+            if device.kind in self._awaited:
+                return False
+            if self._layout is None:
+                return True
+            count = self._layout.blocks if device.kind == "battery_module" else self._layout.strings
+        return int(device.number) <= count
 
     async def _poll(self) -> bool:
         """Read the state and report it; False if nothing could be read."""
@@ -229,15 +239,24 @@ class BatterySession:
         for first in range(0, len(parts), AT_ONCE):
             with self._report.together():
                 for device, rows in parts[first : first + AT_ONCE]:
+                    if device not in self._children and not self._is_said(device, rows):
+                        continue
                     if rare:
-                        points = understand(device.kind, rows, None, self._catalogue).points
+                        points = {} if device in self._lost else self._understand_rare(device, rows)
                         self._child(device).details({**points, **self._place(device)})
                     else:
                         meaning = self._understand(device, rows)
                         self._child(device).status(meaning.points, meaning.conditions)
             await asyncio.sleep(0)
 
+    def _is_said(self, device: Device, rows: Raws) -> bool:
+        """Whether the device itself says that there is this one: by its count, or by any value."""
+        return device.kind in self._counts or any(raw is not None for raw in rows.values())
+
     # What it says
+
+    def _understand_rare(self, device: Device, rows: Raws) -> Mapping[str, Value | None]:
+        return understand(device.kind, rows, None, self._catalogue).points
 
     def _settled(self, raws: Raws) -> dict[Register, Raw | None]:
         """Take words of flags that are not supported, and impedances that were never measured, for what they are."""
@@ -262,7 +281,9 @@ class BatterySession:
         if news:
             self._report.count("malformed", len(news))
         self._senseless = (self._senseless - raws.keys()) | meaning.senseless.keys()
+        self._lost.discard(device)
         if device is not None and meaning.conditions.get("module.lost", False):
+            self._lost.add(device)
             # What the device still shows of a module that does not answer it is old, or was never so.
             meaning.points.clear()
         self._known[device] = (values, meaning)
@@ -273,23 +294,28 @@ class BatterySession:
 
         Raises LinkError when there cannot be so many.
         """
-        counts = dict(self._counts)
+        counts, awaited = dict(self._counts), set(self._awaited)
         for row in self._counted:
-            raw = raws.get(row)
-            kind = next(kind for kind, point in _COUNTS.items() if point == row.point)
-            if not isinstance(raw, int):
+            kind, raw = _counted_by(row), raws.get(row)
+            if row not in raws and row not in self._state.refused:
                 continue
-            if raw > self._most.get(kind, 0) and raw not in _NO_FLAGS:
-                most = self._most.get(kind, 0)
+            awaited.discard(kind)
+            if not isinstance(raw, int) or raw in _NO_FLAGS:
+                counts.pop(kind, None)
+                continue
+            most = self._most.get(kind, 0)
+            if raw > most:
                 raise LinkError(self._strange(f"{row.name} is {raw}, and there can be {most} at most"))
-            counts[kind] = 0 if raw in _NO_FLAGS else raw
-        if counts == self._counts:
+            counts[kind] = raw
+        if (counts, awaited) == (self._counts, self._awaited):
             return False
-        if self._counts:
+        self._awaited = awaited
+        if self._counts and counts:
             _LOGGER.info("%s has %s now", self._options.where, _counted(counts))
         self._counts = counts
         self._forget([device for device in self._children if not self._is_there(device)])
         self._arrange()
+        self._rearranged = True
         return True
 
     def _forget(self, devices: Iterable[Device]) -> None:
@@ -371,6 +397,11 @@ class BatterySession:
 
     def _kind(self, device: Device | None) -> str:
         return self._options.profile.kind if device is None else device.kind
+
+
+def _counted_by(row: Register) -> str:
+    """Name the kind of device that a register counts."""
+    return next(kind for kind, point in _COUNTS.items() if point == row.point)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

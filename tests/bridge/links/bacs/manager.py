@@ -55,6 +55,8 @@ class Manager:
         self.asked: list[tuple[int, int, int]] = []
         """Function, address and count of each request."""
         self.silent = False
+        self.delay = 0.0
+        """Seconds that it takes for each answer."""
         self.port = port
         self._last = last
         self._server: ModbusTcpServer | None = None
@@ -86,6 +88,7 @@ class Manager:
         self, function: int, start: int, address: int, count: int, registers: list[int], _values: object
     ) -> ExcCodes | None:
         self.asked.append((function, address, count))
+        await asyncio.sleep(self.delay)
         for offset in range(count):
             if address + offset in self.registers:
                 registers[address - start + offset] = self.registers[address + offset] & 0xFFFF

@@ -15,6 +15,7 @@ from ridethrough.links.schemes import check_link, open_link
 from ridethrough.site import Quality
 from tests.bridge.links.conftest import Notebook
 from tests.bridge.links.modbus.conftest import Running, run_link
+from tests.bridge.links.modbus.standin import Standin
 from tests.bridge.links.watched import watched
 
 from .manager import Manager, charge, empty, fleet, module, string
@@ -84,6 +85,20 @@ async def test_a_whole_reading_takes_about_thirty_requests(running: Running, not
         whole = {span for span in asked if span[0] >= 1006 or span[1] > 1005}
         assert 27 <= len(whole) <= 34
         assert {count for _, _, count in manager.asked if count > 125} == set()
+
+
+async def test_the_state_does_not_wait_for_all_blocks_of_a_slow_manager(running: Running, notebook: Notebook) -> None:
+    async with Manager(fleet(512, 16)) as manager, running(manager.url):
+        manager.delay = 0.02
+        await until_details(notebook, 512)
+        asked = [address for _, address, _ in manager.asked]
+        blocks = [place for place, address in enumerate(asked) if 1060 <= address < 3650]
+        during = asked[blocks[0] : blocks[-1]]
+        assert 3 <= during.count(1000) <= 12
+        # It gets as much time for other things as a reading has taken.
+        assert asked.count(1060) == 1
+        manager.delay = 0.0
+        await notebook.until_poll(2)
 
 
 async def test_only_what_is_there_is_asked_for(running: Running, notebook: Notebook) -> None:
@@ -309,3 +324,70 @@ async def test_nothing_is_ever_written(context: LinkContext) -> None:
     for url in ("bacs://h/1", "bacs+snmp://h"):
         with pytest.raises(CommandError):
             await open_link(url, Credentials(), context).perform("equalizing.pause", {})
+
+
+def served(registers: dict[int, int]) -> dict[int, int]:
+    return {address: value & 0xFFFF for address, value in registers.items()}
+
+
+def at(device: Standin) -> str:
+    return device.url.replace("modbus:", "bacs:")
+
+
+@pytest.mark.parametrize("counts", [{1003: -1, 1004: -9999}, {}], ids=["unsupported", "refused"])
+async def test_without_counts_the_configuration_says_how_many_there_are(
+    counts: dict[int, int], notebook: Notebook, context: LinkContext
+) -> None:
+    registers = fleet(4, 2)
+    del registers[1003], registers[1004]
+    told = LinkContext(context.clock, context.ports, layout=Layout.of([2, 2]))
+    async with Standin(served(registers | counts)) as device, run_link(at(device), notebook, told):
+        await until_details(notebook, 4)
+    assert {number for kind, number in notebook.children if kind == "battery_module"} == {"1", "2", "3", "4"}
+    assert of_module(notebook, 4).points["module.voltage"] == 12.004
+
+
+async def test_without_any_word_of_how_many_those_are_there_that_say_something(
+    running: Running, notebook: Notebook
+) -> None:
+    async with Standin(served(fleet(3, 1) | {1003: -1, 1004: -1})) as device, running(at(device)):
+        await until_details(notebook, 3)
+    assert {number for kind, number in notebook.children if kind == "battery_module"} == {"1", "2", "3"}
+
+
+async def test_a_manager_that_is_busy_is_asked_again(
+    running: Running, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(battery_module, "PAUSE", 0.01)
+    async with Standin(served(fleet(2, 1))) as device:
+        device.script = lambda heard: heard.exception(6) if len(device.heard) <= 3 else None
+        async with running(at(device)):
+            await until_details(notebook, 2)
+    assert notebook.counters["refused"] >= 3
+
+
+async def test_what_refuses_everything_is_said_so(running: Running) -> None:
+    async with Standin({}) as device:
+        with pytest.raises(LinkError, match="not by the map bacs .it refuses 1000-1005, 3650"):
+            async with running(at(device)):
+                await asyncio.Event().wait()
+
+
+async def test_what_was_refused_is_asked_for_again(
+    running: Running, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(battery_module, "RETRY", 0.2)
+    registers = served(fleet(1, 1))
+    current = registers.pop(string(1))
+    async with Standin(registers) as device, running(at(device)):
+        await notebook.until_counted("refused")
+        device.registers[string(1)] = current
+        async with asyncio.timeout(10):
+            while notebook.children["battery_string", "1"].points.get("string.current") != -1.01:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_lost_module_has_no_charge_that_is_old(running: Running, notebook: Notebook) -> None:
+    async with Manager(fleet(1, 1) | {module(1) + 3: 0x0002}) as manager, running(manager.url):
+        await until_details(notebook, 1)
+    assert of_module(notebook, 1).rare == {"module.string": 1, "module.position": 1}
