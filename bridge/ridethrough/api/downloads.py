@@ -12,16 +12,13 @@ from ridethrough.events.sheets import EVENT_COLUMNS, event_lines
 from ridethrough.site import Alert, CommandError, Memories, Site
 
 from . import wire
-from .gate import Gate
-from .limits import Limits
-from .protocols import EventHistory, TokenInfo, TokenVerifier, TraceSource
-from .requests import LONGEST_TOKEN
+from .protocols import EventHistory, TraceSource
+from .reception import PRIVATE, Reception, attachment
 from .roster import Roster
 from .sheets import alert_lines
 
 _LOGGER = logging.getLogger(__name__)
 
-_PRIVATE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
 PAGE = 1000
 """Events read from the journal at once."""
 
@@ -45,11 +42,9 @@ class Downloads:
         site: Site,
         history: EventHistory,
         memories: Memories,
-        tokens: TokenVerifier,
+        reception: Reception,
         traces: TraceSource,
-        gate: Gate,
         roster: Roster,
-        limits: Limits,
         health: wire.Json,
         mibs: Callable[[], Mapping[str, str]],
     ) -> None:
@@ -57,11 +52,9 @@ class Downloads:
         self._site = site
         self._history = history
         self._memories = memories
-        self._tokens = tokens
+        self._reception = reception
         self._traces = traces
-        self._gate = gate
         self._roster = roster
-        self._limits = limits
         self._health = health
         self._mibs = mibs
 
@@ -71,7 +64,7 @@ class Downloads:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/events.csv?after=N: the journal from event N+1 on."""
-        await self._authorise(request, Role.CUSTOMER)
+        await self._reception.authorise(request, Role.CUSTOMER)
         after = request.query.get("after", "0")
         if not (after.isascii() and after.isdecimal() and len(after) <= 15):
             raise web.HTTPBadRequest(text="after must be the number of an event, or 0 for all.\n")
@@ -81,17 +74,11 @@ class Downloads:
         except JournalError as error:
             _LOGGER.warning("The journal cannot be downloaded: %s", error)
             raise web.HTTPServiceUnavailable(text="The journal cannot be read at the moment.\n") from error
-        response = web.StreamResponse(
-            headers={
-                hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
-                hdrs.CONTENT_DISPOSITION: 'attachment; filename="events.csv"',
-            }
-            | _PRIVATE
-        )
+        response = web.StreamResponse(headers=attachment("events.csv"))
         await response.prepare(request)
-        await self._write(request, response, ",".join(EVENT_COLUMNS) + "\r\n" + first)
+        await self._reception.write(request, response, ",".join(EVENT_COLUMNS) + "\r\n" + first)
         async for page in pages:
-            await self._write(request, response, page)
+            await self._reception.write(request, response, page)
         return response
 
     async def _pages(self, after: int) -> AsyncIterator[str]:
@@ -107,7 +94,7 @@ class Downloads:
 
     async def history(self, request: web.Request) -> web.Response:
         """GET /api/v1/history/<device key>.csv or .json: the alerts that a device remembers itself, read from it now."""
-        await self._authorise(request, Role.CUSTOMER)
+        await self._reception.authorise(request, Role.CUSTOMER)
         key = request.match_info["key"]
         as_json = request.match_info["form"] == "json"
         try:
@@ -116,17 +103,10 @@ class Downloads:
             status = 404 if error.code in ("unknown_device", "unknown_command") else 503
             if as_json:
                 return _json(wire.failed(error), status)
-            return web.Response(status=status, text=f"{error}\n", headers=_PRIVATE)
+            return web.Response(status=status, text=f"{error}\n", headers=PRIVATE)
         if as_json:
             return _json(wire.alerts(alerts))
-        return web.Response(
-            text=alert_lines(alerts),
-            headers={
-                hdrs.CONTENT_TYPE: "text/csv; charset=utf-8",
-                hdrs.CONTENT_DISPOSITION: 'attachment; filename="history.csv"',
-            }
-            | _PRIVATE,
-        )
+        return web.Response(text=alert_lines(alerts), headers=attachment("history.csv"))
 
     async def _recall(self, key: str) -> tuple[Alert, ...]:
         device = self._site.device_by_key(key)
@@ -136,12 +116,12 @@ class Downloads:
 
     async def mibs(self, request: web.Request) -> web.Response:
         """GET /api/v1/mibs: the names of the MIB files."""
-        await self._authorise(request, Role.GUEST)
+        await self._reception.authorise(request, Role.GUEST)
         return _json({"files": list(await asyncio.to_thread(self._mibs))})
 
     async def mib(self, request: web.Request) -> web.Response:
         """GET /api/v1/mibs/<name>: a MIB file, which describes to SNMP managers what the bridge serves."""
-        await self._authorise(request, Role.GUEST)
+        await self._reception.authorise(request, Role.GUEST)
         name = request.match_info["name"]
         text = (await asyncio.to_thread(self._mibs)).get(name)
         if text is None:
@@ -152,17 +132,17 @@ class Downloads:
                 hdrs.CONTENT_TYPE: "text/plain; charset=utf-8",
                 hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
             }
-            | _PRIVATE,
+            | PRIVATE,
         )
 
     async def trace(self, request: web.Request) -> web.StreamResponse:
         """GET /api/v1/trace/<device key>: what goes over the device's line, until the client has seen enough."""
-        token = await self._authorise(request, Role.ENGINEER)
+        token = await self._reception.authorise(request, Role.ENGINEER)
         key = request.match_info["key"]
         listening = self._traces.trace(key)
         if listening is None:
             raise web.HTTPNotFound(text=f"There is no trace of a device {key}.\n")
-        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"} | _PRIVATE)
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/plain; charset=utf-8"} | PRIVATE)
         try:
             async with asyncio.timeout(None) as scope:
                 follower = _Follower(scope)
@@ -172,7 +152,7 @@ class Downloads:
                     await response.prepare(request)
                     with listening as lines:
                         async for line in lines:
-                            await self._write(request, response, f"{line}\n")
+                            await self._reception.write(request, response, f"{line}\n")
                 finally:
                     self._roster.leave(follower)
         except TimeoutError:
@@ -180,40 +160,9 @@ class Downloads:
             pass
         return response
 
-    async def _write(self, request: web.Request, response: web.StreamResponse, text: str) -> None:
-        try:
-            async with asyncio.timeout(self._limits.send):
-                await response.write(text.encode("utf-8", "replace"))
-        except TimeoutError as error:
-            _LOGGER.warning("%s reads %s too slowly and is dropped", request.remote, request.path)
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError("The client reads too slowly.") from error
-
-    async def _authorise(self, request: web.Request, role: Role) -> TokenInfo:
-        """Whose token the request carries. Raises HTTPUnauthorized, HTTPForbidden or HTTPTooManyRequests."""
-        address = request.remote or ""
-        scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        secret = secret.strip()
-        if scheme.lower() == "bearer" and 0 < len(secret) <= LONGEST_TOKEN:
-            token = await self._tokens.verify(secret)
-            if token is not None:
-                if token.role.may(role):
-                    return token
-                raise web.HTTPForbidden(text=f"This needs a token of the role {role}; this one has {token.role}.\n")
-            if (wait := self._gate.wait(address)) > 0:
-                raise web.HTTPTooManyRequests(
-                    text="Too many wrong tokens came from this address.\n", headers={hdrs.RETRY_AFTER: f"{wait:.0f}"}
-                )
-            self._gate.failed(address)
-            _LOGGER.warning("A client at %s has shown a wrong token", address)
-        raise web.HTTPUnauthorized(
-            text="This needs a valid token: Authorization: Bearer <token>\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"}
-        )
-
 
 def _json(value: wire.Json, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=wire.encode(value), content_type="application/json", headers=_PRIVATE)
+    return web.Response(status=status, body=wire.encode(value), content_type="application/json", headers=PRIVATE)
 
 
 __all__ = ["Downloads"]

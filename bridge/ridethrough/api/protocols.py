@@ -1,12 +1,15 @@
 """What the API needs of the rest of the bridge. The command line passes in who provides it."""
 
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
+from ridethrough.battery.records import Entry, Sheet
 from ridethrough.catalogue import Role
 from ridethrough.config.draft import DeviceDraft
 from ridethrough.events.event import Event
+from ridethrough.site import DeviceId
 
 
 class TokenInfo(Protocol):
@@ -68,6 +71,31 @@ class TraceSource(Protocol):
         """
 
 
+class BatteryHistory(Protocol):
+    """What batteries were like: `store.BatteryLog`."""
+
+    def read(
+        self,
+        system: DeviceId,
+        *,
+        string: int | None = None,
+        module: int | None = None,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+    ) -> AsyncIterator[list[Entry]]:
+        """Read the log of a block or a string, oldest first, page by page. Raises RecordsError."""
+
+
+class BatteryInventory(Protocol):
+    """What people have noted about blocks: `store.Inventory`. Its methods raise RecordsError."""
+
+    async def sheet(self, system: DeviceId) -> Sheet:
+        """Return everything that is noted of a system."""
+
+    async def replace(self, system: DeviceId, sheet: Sheet) -> None:
+        """Put this in its place, all or nothing."""
+
+
 class Configurator(Protocol):
     """Shows and changes what the configuration says of devices: `assembly.Configuration`.
 
@@ -90,4 +118,13 @@ class Configurator(Protocol):
         """Take a device out of both: `RemoveData`."""
 
 
-__all__ = ["Configurator", "EventHistory", "EventSource", "TokenInfo", "TokenVerifier", "TraceSource"]
+__all__ = [
+    "BatteryHistory",
+    "BatteryInventory",
+    "Configurator",
+    "EventHistory",
+    "EventSource",
+    "TokenInfo",
+    "TokenVerifier",
+    "TraceSource",
+]

@@ -20,6 +20,7 @@ from ridethrough.tasks import Supervisor
 
 from . import wire
 from .announce import Announcement, announce
+from .batteries import Batteries
 from .broadcast import Broadcast
 from .certificate import CertificateError, identity
 from .configuration import Desk
@@ -27,7 +28,16 @@ from .connection import SERVER, Connection
 from .downloads import Downloads
 from .gate import Gate, same_origin
 from .limits import MAX_REQUEST, Limits
-from .protocols import Configurator, EventHistory, EventSource, TokenVerifier, TraceSource
+from .protocols import (
+    BatteryHistory,
+    BatteryInventory,
+    Configurator,
+    EventHistory,
+    EventSource,
+    TokenVerifier,
+    TraceSource,
+)
+from .reception import Reception
 from .roster import Roster
 from .session import GOING_AWAY, House, Session
 
@@ -68,11 +78,14 @@ class ApiServer:
         limits: Limits | None = None,
         memories: Memories | None = None,
         mibs: Callable[[], Mapping[str, str]] = dict,
+        battery_log: BatteryHistory | None = None,
+        inventory: BatteryInventory | None = None,
     ) -> None:
         """`bridge` is the device of the bridge itself, whose id names it and its journal, and `version` its software's.
 
         Commands under way are noted in `pending`. A certificate is kept in the folder `data`. Without a `configurator`
         clients cannot configure anything. `mibs` makes the files that describe the SNMP agent, by their names.
+        Without `battery_log` and `inventory` nothing is kept of batteries.
         """
         limits = limits or Limits()
         self._config = config
@@ -90,15 +103,15 @@ class ApiServer:
         self._house = House(
             self._greeting, tokens, self._gate, self._roster, self._broadcast, self._orders, self._desk, limits
         )
+        reception = Reception(tokens, self._gate, limits)
+        self._batteries = Batteries(site, reception, battery_log, inventory)
         self._downloads = Downloads(
             site,
             history,
             Memories(site) if memories is None else memories,
-            tokens,
+            reception,
             traces,
-            self._gate,
             self._roster,
-            limits,
             {"status": "ok", "api": dict(wire.API), "id": bridge.id, "version": version},
             mibs,
         )
@@ -175,6 +188,9 @@ class ApiServer:
         app.router.add_get("/api/v1/health", self._downloads.health)
         app.router.add_get("/api/v1/events.csv", self._downloads.events)
         app.router.add_get("/api/v1/history/{key:.+}.{form:csv|json}", self._downloads.history)
+        app.router.add_get("/api/v1/battery/{key:.+}.csv", self._batteries.log)
+        app.router.add_get("/api/v1/inventory/{key:.+}.csv", self._batteries.inventory)
+        app.router.add_put("/api/v1/inventory/{key:.+}.csv", self._batteries.take_inventory)
         app.router.add_get("/api/v1/mibs", self._downloads.mibs)
         app.router.add_get("/api/v1/mibs/{name}", self._downloads.mib)
         app.router.add_get("/api/v1/trace/{key:.+}", self._downloads.trace)

@@ -5,6 +5,7 @@ import os
 
 from ridethrough.clock import SystemClock
 
+from .bacs import BacsLink, BacsSnmpLink
 from .base import Credentials, Link, LinkUrl
 from .contacts import ContactsLink
 from .context import LinkContext
@@ -14,7 +15,7 @@ from .nut import NutLink
 from .snmp import SnmpLink
 
 LINKS: Mapping[str, type[Link]] = {
-    kind.scheme: kind for kind in (MegatecLink, NutLink, SnmpLink, ModbusLink, ContactsLink)
+    kind.scheme: kind for kind in (MegatecLink, NutLink, SnmpLink, ModbusLink, ContactsLink, BacsLink, BacsSnmpLink)
 }
 
 

@@ -12,6 +12,9 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 import math
+from pathlib import Path
+
+from ridethrough.catalogue import load_catalogue
 
 _COLUMNS = {
     "address": "decimal protocol address from 0, or a range of single registers, e.g. 50000-50063",
@@ -37,6 +40,8 @@ _COLUMNS = {
 
 ADDRESSES = 65536
 """How many addresses there are for each kind of register."""
+LARGEST = 1024 * 1024
+"""Characters of a map that a person has written."""
 FUNCTIONS = (1, 2, 3, 4)
 """Read coils, discrete inputs, holding registers, input registers."""
 
@@ -179,6 +184,36 @@ def load_profile(name: str) -> Profile:
         f"{name}.csv", _folder().joinpath(f"{name}.csv").read_text(encoding="utf-8"), load_bits()
     )
     return Profile(name, row["kind"], row["title"], row["makes"], row["source"], registers)
+
+
+def read_own_profile(path: Path, kind: str) -> Profile:
+    """Read a map that a person has written, of a device of this kind.
+
+    Raises OSError, UnicodeDecodeError, or MapError also where a row names what the catalogue does not know, since
+    nobody has tested it.
+    """
+    with path.open(encoding="utf-8") as file:
+        text = file.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise MapError(f"{path.name} is larger than {LARGEST // 1024} KiB; it is no register map")
+    registers = read_registers(path.name, text, load_bits())
+    if not registers:
+        raise MapError(f"{path.name} has no rows")
+    catalogue = load_catalogue()
+    for row in registers:
+        owner = kind if row.device is None else row.device.kind
+        if owner not in catalogue.kinds:
+            raise MapError(f"{path.name}, line {row.line}: there is no kind of device called {owner}")
+        conditions = [bit.condition for bit in row.bits] + ([] if row.condition is None else [row.condition])
+        unknown = [key for key in conditions if catalogue.condition(owner, key) is None]
+        if row.point is not None and catalogue.point(owner, row.point) is None:
+            unknown.append(row.point)
+        if unknown:
+            raise MapError(f"{path.name}, line {row.line}: a {owner} has no {unknown[0]}")
+    if clash := overlapping(registers):
+        first, second = clash[0]
+        raise MapError(f"{path.name}, line {second.line}: it claims a part of line {first.line}'s registers")
+    return Profile(path.stem, kind, path.stem, "", path.name, registers)
 
 
 def read_registers(file: str, text: str, bits: Mapping[str, tuple[Bit, ...]]) -> tuple[Register, ...]:
@@ -358,5 +393,6 @@ __all__ = [
     "overlapping",
     "profile_names",
     "read_bits",
+    "read_own_profile",
     "read_registers",
 ]

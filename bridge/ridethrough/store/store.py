@@ -14,6 +14,7 @@ from .charges import Charges
 from .database import Database, StoreError
 from .facts import Facts
 from .identities import Identities
+from .inventory import Inventory
 from .journal import KEEP, Journal
 from .numbers import Numbers
 from .pending import Pending
@@ -38,6 +39,7 @@ class Store:
     pending: Pending
     steps: Steps
     identities: Identities
+    inventory: Inventory
     tokens: Tokens
 
     def __init__(self, path: Path, clock: Clock, keep: int) -> None:
@@ -66,6 +68,7 @@ class Store:
         self.journal = Journal(self._database, self._keep)
         self.charges = Charges(self._database)
         self.facts = Facts(self._database)
+        self.inventory = Inventory(self.facts)
         self.numbers = Numbers(self._database)
         self.pending = Pending(self._database)
         self.steps = Steps(self._database)

@@ -104,6 +104,8 @@ def raw(one: Field, subject: Subject) -> Raw | None:
     if one.conditions and not one.options:
         return _status_word(one, subject)
     if one.flag:
+        if register.absent and _is_missing(one, subject):
+            return None
         said = _said(one, subject)
         return None if said is None else _matching(register.match, holds=said)
     if one.point is not None:
@@ -195,6 +197,12 @@ def _said(one: Field, subject: Subject) -> bool | None:
     if one.condition is None:
         return None
     return _holds(one.condition, subject) if one.point is None else subject.holds(one.condition)
+
+
+def _is_missing(one: Field, subject: Subject) -> bool:
+    """Whether the part that a register is about does not exist, which such a register has a word for."""
+    part = next((need.part for need in one.needs), None)
+    return part is not None and subject.part(part) is None
 
 
 def _holds(need: Need, subject: Subject) -> bool:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import logging
 
-from ridethrough.config.feeds import ModbusConfig, ModbusUnitConfig
+from ridethrough.config.feeds import DEFAULT_MAP, ModbusConfig, ModbusUnitConfig
 from ridethrough.feeds.base import FeedContext
 from ridethrough.feeds.directory import Subject
 from ridethrough.maps.registers import load_profile
@@ -79,7 +80,7 @@ class Units:
 
     async def _wanted(self) -> tuple[ModbusUnitConfig, ...]:
         if self._config.units:
-            return self._config.units
+            return tuple(map(self._mapped, self._config.units))
         devices = sorted(
             (device for device in self._context.site.devices.values() if device.kind in MAPS),
             key=lambda device: device.key,
@@ -93,6 +94,13 @@ class Units:
             )
         self._crowded = bool(left)
         return tuple(one for one in found if one.unit <= MOST)
+
+    def _mapped(self, one: ModbusUnitConfig) -> ModbusUnitConfig:
+        """Choose the map of a unit for which none is named: that of a UPS says nothing of other devices."""
+        device = self._context.site.device_by_key(one.device)
+        if device is None or one.map != DEFAULT_MAP:
+            return one
+        return replace(one, map=MAPS.get(device.kind, one.map))
 
     def _follow(self, change: Change) -> None:
         for unit in self._units.values():

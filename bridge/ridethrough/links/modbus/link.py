@@ -9,7 +9,8 @@ from ridethrough.links.option import Option
 from ridethrough.maps.registers import Device, Register
 from ridethrough.site import CommandError, CommandResult, Value
 
-from .options import OPTIONS, PORT, understand
+from .battery import BLOCKS, BatterySession
+from .options import OPTIONS, PORT, ModbusOptions, understand
 from .plan import MOST
 from .session import Session
 from .unit import Unit
@@ -32,14 +33,16 @@ class ModbusLink(Link):
 
     def __init__(self, url: LinkUrl, _credentials: Credentials, context: LinkContext) -> None:
         """See `Link` and `options.understand`; Modbus asks for no credentials."""
-        self._options = understand(url, self.example)
+        self._options = self._understand(url)
         self.kind = self._options.profile.kind
+        self._layout = context.layout
         self._clock = context.clock
         self._ports = context.ports
-        self._session: Session | None = None
+        self._session: Session | BatterySession | None = None
         self._children: set[Device] = set()
         self._reported: set[Register] = set()
-        self.deadline = max(5.0, 3 * (self._options.poll + self._reading_time()) + self._options.patience)
+        slowest = max(self._options.poll, BLOCKS) if self.kind == "battery_system" else self._options.poll
+        self.deadline = max(5.0, 3 * (slowest + self._reading_time()) + self._options.patience)
         if self._options.path:
             self._ports.keep_trace(self._options.path)
 
@@ -48,8 +51,8 @@ class ModbusLink(Link):
         wire = await self._open(report)
         try:
             unit = Unit(wire, self._options, report.count)
-            self._session = Session(unit, self._options, report, self._clock, self._children, self._reported)
-            await self._session.run()
+            self._session = session = self._begin(unit, report)
+            await session.run()
         finally:
             await wire.close()
 
@@ -62,6 +65,15 @@ class ModbusLink(Link):
     def raw(self) -> tuple[RawValue, ...]:
         """Give every register of the last reading under its printed name."""
         return () if self._session is None else self._session.raw()
+
+    def _understand(self, url: LinkUrl) -> ModbusOptions:
+        """Read the URL. Raises ValueError with a sentence."""
+        return understand(url, self.example)
+
+    def _begin(self, unit: Unit, report: Report) -> Session | BatterySession:
+        if self.kind == "battery_system":
+            return BatterySession(unit, self._options, report, self._clock, self._layout, self._reported)
+        return Session(unit, self._options, report, self._clock, self._children, self._reported)
 
     async def _open(self, report: Report) -> Wire:
         options = self._options

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ridethrough.catalogue import Catalogue
+from ridethrough.links.base import RawValue
 from ridethrough.maps.phases import PHASE, plain_key
-from ridethrough.maps.registers import Register
+from ridethrough.maps.registers import Device, Register
 from ridethrough.site import Value
 
-from .decode import Raw, value_of
+from .decode import Raw, scaled, value_of
 
 type Raws = Mapping[Register, Raw | None]
 
@@ -73,6 +74,32 @@ def understand(kind: str, raws: Raws, phases: int | None, catalogue: Catalogue) 
     return meaning
 
 
+def told(row: Register) -> bool:
+    """Whether the row says anything to the catalogue."""
+    return row.point is not None or row.condition is not None or bool(row.bits)
+
+
+def by_device(raws: Raws) -> Mapping[Device | None, dict[Register, Raw | None]]:
+    """Divide registers among the devices they belong to."""
+    devices: dict[Device | None, dict[Register, Raw | None]] = {}
+    for row, raw in raws.items():
+        devices.setdefault(row.device, {})[row] = raw
+    return devices
+
+
+def listed(row: Register, raw: Raw | None, kind: str, key: str | None, catalogue: Catalogue) -> RawValue:
+    """Show a register under its printed name; `key` is the point it gives to a device of this kind."""
+    point = None if key is None else catalogue.point(kind, key)
+    number = raw if raw is None or isinstance(raw, str) or row.values else scaled(row, raw)
+    return RawValue(
+        name=row.name,
+        text="" if number is None else f"{number}",
+        unit="" if point is None else point.unit,
+        key=None if point is None else key,
+        child=None if row.device is None else (row.device.kind, row.device.number),
+    )
+
+
 def _set_point(
     meaning: Meaning, weak: set[str], kind: str, key: str, row: Register, raw: Raw | None, catalogue: Catalogue
 ) -> None:
@@ -95,4 +122,14 @@ def _set_point(
         weak.add(key)
 
 
-__all__ = ["Meaning", "Raws", "has_phases", "key_of", "phases_of", "understand"]
+__all__ = [
+    "Meaning",
+    "Raws",
+    "by_device",
+    "has_phases",
+    "key_of",
+    "listed",
+    "phases_of",
+    "told",
+    "understand",
+]

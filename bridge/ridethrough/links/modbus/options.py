@@ -1,11 +1,12 @@
 """The options of a Modbus link: `modbus://host:502/1?profile=default`, `modbus:/dev/ttyUSB0?unit=1&baud=9600`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ridethrough.links.base import LinkUrl
 from ridethrough.links.line import CHOICES, LINE_OPTIONS, line_settings
 from ridethrough.links.option import Option, Options, choice, number
-from ridethrough.maps.registers import Profile, load_profile, profile_names
+from ridethrough.maps.registers import Profile, load_profile, profile_names, read_own_profile
 from ridethrough.serial_line import LineSettings
 
 PORT = 502
@@ -13,12 +14,15 @@ PORT = 502
 LINE = LineSettings(baud=9600)
 """How an RS-485 line is set unless the link says otherwise; most Modbus devices come with these settings."""
 
-KINDS = ("ups", "transfer_switch")
-"""The devices that the configuration knows; there are maps of others, which are for serving."""
+KINDS = ("ups", "transfer_switch", "battery_system")
+"""The devices that can be read."""
+OWN_KIND = "battery_system"
+"""The kind of device that a register map of a person's own is of: cell monitors have no map that all share."""
 _LINE_NAMES = frozenset(option.name for option in LINE_OPTIONS)
 
 OPTIONS: tuple[Option, ...] = (
     choice("profile", "the register map that it speaks", profile_names(*KINDS), "default"),
+    Option("map", "a file with the register map of a cell monitor, in the place of profile"),
     number("unit", "the unit number, where it does not stand behind the host", 0, 255, default=1),
     choice("framing", "how a host frames its answers: tcp, or rtu behind a converter", ("tcp", "rtu"), "tcp"),
     choice("function", "read holding (3) or input (4) registers, found out if not given", ("3", "4")),
@@ -76,13 +80,15 @@ class ModbusOptions:
 
 def understand(url: LinkUrl, example: str) -> ModbusOptions:
     """Read a URL. Raises ValueError with a sentence that says what is permitted."""
-    profile = url.options.get("profile", "")
-    if profile in profile_names() and profile not in profile_names(*KINDS):
-        raise ValueError(
-            f"profile={profile} is the map of a {_words(load_profile(profile).kind)}, which cannot be read yet; "
-            f"permitted: {', '.join(profile_names(*KINDS))}."
-        )
     options = Options("modbus", OPTIONS, url.options)
+    phases = options.word("phases")
+    return assemble(url, options, _profile(options), example, phases=None if phases == "auto" else int(phases))
+
+
+def assemble(
+    url: LinkUrl, options: Options, profile: Profile, example: str, *, phases: int | None = None
+) -> ModbusOptions:
+    """Put together what a URL says of a device with this map. Raises ValueError as `understand`."""
     if not url.host and not url.path:
         raise ValueError(f"{url} names neither a host nor a serial port; write it as in {example}")
     unit = _unit(url, options, example)
@@ -94,9 +100,9 @@ def understand(url: LinkUrl, example: str) -> ModbusOptions:
         raise ValueError("framing= is for hosts; a serial line always has RTU frames.")
     elif not 1 <= unit <= 247:
         raise ValueError(f"unit={unit} is not possible on a serial line; permitted: 1 to 247.")
-    function, phases = options.text("function"), options.word("phases")
+    function = options.text("function")
     return ModbusOptions(
-        profile=load_profile(options.word("profile")),
+        profile=profile,
         unit=unit,
         reading=Reading(
             None if function is None else int(function),
@@ -104,7 +110,7 @@ def understand(url: LinkUrl, example: str) -> ModbusOptions:
             int(options.amount("longest")),
             int(options.word("shift")),
         ),
-        phases=None if phases == "auto" else int(phases),
+        phases=phases,
         poll=options.amount("poll"),
         patience=options.amount("timeout"),
         host=url.host,
@@ -115,8 +121,18 @@ def understand(url: LinkUrl, example: str) -> ModbusOptions:
     )
 
 
-def _words(kind: str) -> str:
-    return kind.replace("_", " ")
+def _profile(options: Options) -> Profile:
+    """Find the register map. Raises ValueError when both or none can be meant, or a file cannot be read."""
+    own = options.text("map")
+    if own is None:
+        return load_profile(options.word("profile"))
+    if "profile" in options.written:
+        raise ValueError("profile= names a map that the bridge has and map= a file with one; write only one of them.")
+    try:
+        return read_own_profile(Path(own), OWN_KIND)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ValueError(f"The register map {own} cannot be read: {reason}.") from error
 
 
 def _unit(url: LinkUrl, options: Options, example: str) -> int:
@@ -131,4 +147,4 @@ def _unit(url: LinkUrl, options: Options, example: str) -> int:
     return int(text)
 
 
-__all__ = ["LINE", "OPTIONS", "PORT", "ModbusOptions", "Reading", "understand"]
+__all__ = ["LINE", "OPTIONS", "PORT", "ModbusOptions", "Reading", "assemble", "understand"]

@@ -1,6 +1,6 @@
 """One connection to a device: reads its registers in three lanes and reports what they mean."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 import logging
 
 from ridethrough.catalogue import load_catalogue
@@ -8,8 +8,8 @@ from ridethrough.clock import Clock
 from ridethrough.links.base import Identity, LinkError, RawValue, Report
 from ridethrough.maps.registers import Device, Register
 
-from .decode import Raw, is_mains, scaled
-from .meaning import Meaning, Raws, has_phases, key_of, phases_of, understand
+from .decode import Raw, is_mains
+from .meaning import Meaning, Raws, by_device, has_phases, key_of, listed, phases_of, told, understand
 from .options import ModbusOptions
 from .plan import Group, grouped, spans
 from .survey import Functions, Survey
@@ -99,7 +99,7 @@ class Session:
         return tuple(
             self._raw_value(row, self._raws[row])
             for row in sorted(self._raws, key=lambda row: row.address)
-            if (row.point is not None or not _told(row))
+            if (row.point is not None or not told(row))
             and (row.device is None or row.device in self._children)
             and self._sources.get((row.device, row.point), row) is row
         )
@@ -116,7 +116,7 @@ class Session:
             lane.append(row)
         reading = self._options.reading
         groups = grouped([*status, *parts], self._functions.choose, reading.gap, reading.longest)
-        for row in [row for row in details if not _told(row)]:
+        for row in [row for row in details if not told(row)]:
             if any(_spans(group, row) for group in groups):
                 details.remove(row)
                 (status if row.device is None else parts).append(row)
@@ -125,7 +125,7 @@ class Session:
         )
 
     def _slow(self, row: Register) -> bool:
-        if not _told(row):
+        if not told(row):
             return True
         point = None if row.point is None else self._catalogue.point(self._kind(row.device), row.point)
         said = row.condition is not None or bool(row.bits)
@@ -161,8 +161,8 @@ class Session:
         raws = await self._parts.read(self._between)
         self._take(raws)
         self._note_refusals(self._parts)
-        for device, rows in _by_device(raws).items():
-            if device is not None and (device in self._children or any(raw for row, raw in rows.items() if _told(row))):
+        for device, rows in by_device(raws).items():
+            if device is not None and (device in self._children or any(raw for row, raw in rows.items() if told(row))):
                 self._children.add(device)
                 meaning = self._understand(device, rows)
                 self._child(device).status(meaning.points, meaning.conditions)
@@ -171,7 +171,7 @@ class Session:
         raws = await self._details.read(self._between)
         self._take(raws)
         self._note_refusals(self._details)
-        for device, rows in _by_device(raws).items():
+        for device, rows in by_device(raws).items():
             meaning = self._understand(device, rows)
             if device is None:
                 self._report.details(meaning.points, meaning.conditions)
@@ -285,7 +285,7 @@ class Session:
     def _note_refusals(self, survey: Survey) -> None:
         """Count and log each register once, and let its point go."""
         refused = set(survey.refused)
-        for device, rows in _by_device(dict.fromkeys(refused & self._raws.keys())).items():
+        for device, rows in by_device(dict.fromkeys(refused & self._raws.keys())).items():
             self._drop(device, rows)
         news = refused - self._reported
         if news:
@@ -312,32 +312,12 @@ class Session:
         kind = self._kind(row.device)
         phases = self._options.phases or self._phases.get(row.device)
         key = key_of(kind, row, phases, self._catalogue)
-        point = None if key is None else self._catalogue.point(kind, key)
-        number = raw if raw is None or isinstance(raw, str) or row.values else scaled(row, raw)
-        return RawValue(
-            name=row.name,
-            text="" if number is None else f"{number}",
-            unit="" if point is None else point.unit,
-            key=None if point is None else key,
-            child=None if row.device is None else (row.device.kind, row.device.number),
-        )
-
-
-def _told(row: Register) -> bool:
-    """Whether the row says anything to the catalogue."""
-    return row.point is not None or row.condition is not None or bool(row.bits)
+        return listed(row, raw, kind, key, self._catalogue)
 
 
 def _spans(group: Group, row: Register) -> bool:
     same = group.function in row.functions
     return same and group.address <= row.address and row.end <= group.address + group.count
-
-
-def _by_device(raws: Raws) -> Mapping[Device | None, dict[Register, Raw | None]]:
-    devices: dict[Device | None, dict[Register, Raw | None]] = {}
-    for row, raw in raws.items():
-        devices.setdefault(row.device, {})[row] = raw
-    return devices
 
 
 __all__ = ["CHILDREN", "DETAILS", "RETRY", "Session"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ridethrough.links.base import Credentials, Link, LinkError, LinkUrl, RawValue, Reach, Report, Secret
@@ -24,6 +24,25 @@ STARTS = 80.0
 A thousand that began at once would keep the loop so busy that answers in time came too late.
 """
 _NEXT_START: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
+
+
+class Poller(Protocol):
+    """What polls one agent until it is lost."""
+
+    over: bool
+    """Whether it has ended."""
+
+    async def run(self) -> None:
+        """Poll for ever. Raises LinkError."""
+
+    def raw(self) -> tuple[RawValue, ...]:
+        """Give every object that was read, under the name its MIB has for it."""
+
+    async def perform(self, command: str, arguments: Mapping[str, Value], child: str | None) -> CommandResult:
+        """Write what the command takes. Raises CommandError."""
+
+    async def history(self) -> tuple[Alert, ...]:
+        """Read the log that the agent keeps itself. Raises CommandError or LinkError."""
 
 
 class SnmpLink(Link):
@@ -48,7 +67,7 @@ class SnmpLink(Link):
         self._options = understand(url, credentials, self.example)
         self._context = context
         self._memory = Memory()
-        self._session: Session | None = None
+        self._session: Poller | None = None
         self._news = asyncio.Event()
         self.deadline = UNANSWERED * (self._options.poll + self._options.timeout)
         self.slow_deadline = UNANSWERED * SLOW + self._options.poll
@@ -64,7 +83,7 @@ class SnmpLink(Link):
         forget: Callable[[], None] | None = None if traps is None else traps.subscribe(address, self._news.set)
         try:
             agent = Agent(address, options, self._memory.endurance)
-            session = Session(agent, address, options, self._memory, self._context.clock, report, self._wait)
+            session = self._begin_session(agent, address, report)
             await self._begin(agent, address, report)
             self._session = session
             await session.run()
@@ -73,6 +92,10 @@ class SnmpLink(Link):
                 forget()
             if self._session is not None:
                 self._session.over = True
+
+    def _begin_session(self, agent: Agent, address: str, report: Report) -> Poller:
+        """Make what polls the agent, once it has answered."""
+        return Session(agent, address, self._options, self._memory, self._context.clock, report, self._wait)
 
     async def _begin(self, agent: Agent, address: str, report: Report) -> None:
         """Get a first answer. Raises LinkError with what is likely to be wrong."""
@@ -122,7 +145,7 @@ class SnmpLink(Link):
         """Give every object of the last poll under the name its MIB has for it."""
         return () if self._session is None else self._session.raw()
 
-    def _connected(self) -> Session:
+    def _connected(self) -> Poller:
         if self._session is None or self._session.over:
             raise CommandError("offline", f"There is no connection to {self._options} at the moment.")
         return self._session
@@ -137,4 +160,4 @@ async def _turn() -> None:
     await asyncio.sleep(due - now)
 
 
-__all__ = ["SnmpLink"]
+__all__ = ["Poller", "SnmpLink"]

@@ -48,10 +48,6 @@ def test_a_serial_line() -> None:
         ("modbus://host/ups", "/ups is no unit"),
         ("modbus://host/1?unit=1", "names its unit twice"),
         ("modbus://host/1?profile=nobody", "profile=nobody is not possible; permitted: .*default"),
-        (
-            "modbus://host/1?profile=bacs",
-            "profile=bacs is the map of a battery system, which cannot be read yet; permitted: default, abb, .*trimod.$",
-        ),
         ("modbus://host/1?baud=9600", "baud= sets a serial line"),
         ("modbus:/dev/ttyUSB0?framing=rtu", "framing= is for hosts"),
         ("modbus:/dev/ttyUSB0?unit=0", "unit=0 is not possible on a serial line; permitted: 1 to 247"),

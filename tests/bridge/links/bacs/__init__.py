@@ -1,0 +1,1 @@
+"""An existing BACS web manager, read by Modbus and by SNMP."""
