@@ -10,6 +10,7 @@ from typing import Self
 
 from ridethrough.clock import Clock, SystemClock
 
+from .batteries import Batteries
 from .charges import Charges
 from .database import Database, StoreError
 from .facts import Facts
@@ -32,6 +33,7 @@ class Store:
     """
 
     journal: Journal
+    batteries: Batteries
     charges: Charges
     facts: Facts
     numbers: Numbers
@@ -66,6 +68,7 @@ class Store:
         self.journal = Journal(self._database, self._keep)
         self.charges = Charges(self._database)
         self.facts = Facts(self._database)
+        self.batteries = Batteries(self.facts)
         self.numbers = Numbers(self._database)
         self.pending = Pending(self._database)
         self.steps = Steps(self._database)
