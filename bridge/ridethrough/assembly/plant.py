@@ -14,7 +14,7 @@ from ridethrough.site import Commands, Device, DeviceId, Memories, Site, Source
 from ridethrough.store import Charge
 
 from .charges import computed_charges
-from .unit import Unit, build_link
+from .unit import Recollection, Unit, build_link
 
 
 class Plant:
@@ -31,10 +31,12 @@ class Plant:
         mint: Callable[[str], DeviceId],
         known: frozenset[DeviceId] = frozenset(),
         charges: Mapping[DeviceId, Charge] = MappingProxyType({}),
+        recollection: Recollection | None = None,
     ) -> None:
         """Begin without devices. `known` are those that have been connected in earlier runs of the bridge.
 
-        `charges` are the last ones of batteries whose charge is worked out.
+        `charges` are the last ones of batteries whose charge is worked out, `recollection` is what battery systems
+        must not forget.
         """
         self._bridge = bridge
         self._site = site
@@ -45,6 +47,8 @@ class Plant:
         self._mint = mint
         self._known = known
         self._charges = dict(charges)
+        self._recollection = recollection or Recollection()
+        self._kept = dict(self._recollection.kept)
         self._units: dict[str, Unit] = {}
 
     @property
@@ -75,7 +79,7 @@ class Plant:
         build_link(config, LinkContext.alone(self._clock))
         old = self._units[config.key]
         self._charges |= computed_charges(self._site, self._clock.utc(), [old.id])
-        await old.stop()
+        self._kept[old.id] = await old.stop()
         # From here on nothing is awaited: clients see the device go and come in one moment, and ask for it anew.
         device = self._site.devices[old.id]
         raised = list(self._raised(old.id))
@@ -92,7 +96,7 @@ class Plant:
     async def remove(self, key: str) -> None:
         """End a device's link and take it out of the site; what was raised ends with it."""
         unit = self._units.pop(key)
-        await unit.stop()
+        self._kept[unit.id] = await unit.stop()
         with self._site.transaction():
             ended: dict[DeviceId, dict[str, bool]] = {}
             for owner, condition, _ in self._raised(unit.id):
@@ -145,6 +149,7 @@ class Plant:
             mint=self._mint,
             known=known or device.id in self._known,
             charge=self._charges.get(device.id),
+            recollection=replace(self._recollection, kept=self._kept),
         )
 
     def _raised(self, device: DeviceId) -> Iterator[tuple[DeviceId, str, datetime]]:

@@ -25,6 +25,7 @@ from .charges import ChargeKeeper
 from .configuration import Configuration
 from .feeds import Feeds, mib_files
 from .plant import Plant
+from .unit import Recollection
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,9 +66,16 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         known = await store.journal.devices()
-        charges = await store.charges.load()
         plant = Plant(
-            bridge, site, commands, context, memories=memories, mint=identities.mint, known=known, charges=charges
+            bridge,
+            site,
+            commands,
+            context,
+            memories=memories,
+            mint=identities.mint,
+            known=known,
+            charges=await store.charges.load(),
+            recollection=Recollection(store.batteries, await store.batteries.load()),
         )
         keeper = ChargeKeeper(site, store.charges, clock)
         for device in config.devices:

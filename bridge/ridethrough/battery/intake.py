@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from ridethrough.config.battery import BatteryConfig
-from ridethrough.site import Change, DeviceId, Quality, Reading, Site
+from ridethrough.site import Change, ConditionState, DeviceId, Quality, Reading, Site
 
 from .board import Board, Column
-from .layout import SYSTEM, Place
+from .layout import Place
 
 LOST = "module.lost"
 _UPS = {"on_battery", "discharging", "charging", "test_in_progress"}
@@ -29,8 +29,12 @@ class Intake:
         self._board = board
         self._ups = ups
         self._places = {device: place for place, device in identities.items()}
+        self.others: dict[Place, set[str]] = {}
+        """Conditions that hold by what the link or a person says, for each place where any does."""
         self.active: dict[Place, set[str]] = {}
-        """Conditions that hold, whoever posted them, for each place where any does."""
+        """All that hold, also those that the keeper has found out itself."""
+        self.deaf = False
+        """Whether what is posted at the moment is the keeper's own."""
         self.fresh = False
         """Whether anything has come since the last look; who looks sets it back."""
         self.absent: set[int] = set()
@@ -58,7 +62,7 @@ class Intake:
             for key, reading in self._site.readings(device).items():
                 self._take((device, key), reading)
             for key, state in self._site.conditions(device).items():
-                self._note(place, key, active=state.active)
+                self._note(place, key, state)
         return self._site.observe(self._heard)
 
     def ups(self, condition: str) -> bool | None:
@@ -67,12 +71,14 @@ class Intake:
         return None if state is None or state.quality is not Quality.GOOD else state.active
 
     def _heard(self, change: Change) -> None:
+        if self.deaf:
+            return
         for point, reading in change.points.items():
             self._take(point, reading)
         for (device, key), state in change.conditions.items():
             place = self._places.get(device)
             if place is not None:
-                self._note(place, key, active=state.active)
+                self._note(place, key, state)
             elif device == self._ups and key in _UPS:
                 self.fresh = True
 
@@ -99,24 +105,36 @@ class Intake:
         share = None if value is None else value * self._multiplier / self._strings
         self._board.current[1:] = [share] * self._strings
 
-    def _note(self, place: Place, key: str, *, active: bool) -> None:
-        held = self.active.get(place)
-        if active:
-            if held is None:
-                held = self.active[place] = set()
-            held.add(key)
-        elif held is not None:
-            held.discard(key)
-            if not held:
-                del self.active[place]
-        if key == LOST and place.kind == "battery_module" and self._board.lost[place.number] is not active:
-            self._board.lost[place.number] = active
+    def found(self, place: Place, key: str, *, active: bool) -> None:
+        """Take a condition that the keeper has found out itself."""
+        _put(self.active, place, key, active=active)
+
+    def _note(self, place: Place, key: str, state: ConditionState) -> None:
+        # What is only remembered, or was said by a link that is gone, stays as it was known last.
+        if state.quality is not Quality.GOOD or not _put(self.others, place, key, active=state.active):
+            return
+        _put(self.active, place, key, active=state.active)
+        if key == LOST and place.kind == "battery_module":
+            self._board.lost[place.number] = state.active
             self._board.changed.add(place.number)
         self.fresh = True
+
+
+def _put(held: dict[Place, set[str]], place: Place, key: str, *, active: bool) -> bool:
+    """Note whether a condition holds; returns whether that is different from before."""
+    if active is (key in held.get(place, ())):
+        return False
+    if active:
+        held.setdefault(place, set()).add(key)
+    else:
+        held[place].discard(key)
+        if not held[place]:
+            del held[place]
+    return True
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-__all__ = ["LOST", "SYSTEM", "Intake"]
+__all__ = ["LOST", "Intake"]
