@@ -58,6 +58,8 @@ class Findings:
     points: dict[tuple[str, int, str], float | int | str | None] = field(default_factory=dict)
     """(kind, number, key) to value; None: cannot be known."""
     conditions: dict[tuple[str, int, str], bool] = field(default_factory=dict)
+    unknown: set[tuple[str, int, str]] = field(default_factory=set)
+    """Conditions that can no longer be told: they stay as they are (or as `conditions` says now), but stale."""
 
 
 __all__ = ["Board", "Column", "Findings", "Phase"]
