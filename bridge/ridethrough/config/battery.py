@@ -170,6 +170,8 @@ class ContactConfig:
 
     name: str | None = None
     normally_closed: bool = False
+    breaker: int | None = None
+    """Of an input: the string whose breaker or fuse shows by this contact that it is open; 0, that of all strings."""
 
 
 @dataclass(frozen=True, slots=True)

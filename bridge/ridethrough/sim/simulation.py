@@ -6,17 +6,21 @@ from dataclasses import asdict, replace
 import logging
 from math import isfinite
 
+import voluptuous as vol
+
 from ridethrough.clock import Clock, SystemClock
 
-from .change import Change, changed_faults, changed_line
+from .change import Change, changed_faults, changed_line, parse_change
 from .contacts import Contacts
 from .dynamics import runtime_left
+from .exchange import Exchanges
 from .face import Face, Place
 from .line import SOUND
 from .megatec import megatec
 from .modbus import ModbusPeer
-from .scenario import STEADY, Moment, Scenario
+from .scenario import STEADY, Moment, Scenario, scenarios
 from .snmp import SnmpPeer
+from .speed import checked_speed
 from .unit import Unit
 from .ups import UpsDesign, battery_low, gauges, has_fault, is_alive, is_sounding, mains_supply, press_power
 
@@ -24,8 +28,6 @@ _LOGGER = logging.getLogger(__name__)
 
 type Json = str | float | bool | list[Json] | dict[str, Json] | None
 
-SPEEDS = (0.01, 3600.0)
-"""Slowest and fastest: simulated seconds per second."""
 DEVICES: Mapping[str, Face] = {
     "megatec": megatec("Q1"),
     "megatec-old": megatec("D"),
@@ -56,9 +58,9 @@ class Simulation:
         self.peer = DEVICES[device](self.unit, self.catch_up, place or Place())
         self._clock = clock or SystemClock()
         self._looked = self._clock.monotonic()
-        self._speed = _speed(speed)
+        self._speed = checked_speed(speed)
         self.paused = False
-        self.scenario = scenario
+        self.scenario = self._first = scenario
         self._time = 0.0
         self._moments: Iterator[Moment] = iter(())
         self._next: Moment | None = None
@@ -72,7 +74,17 @@ class Simulation:
     @speed.setter
     def speed(self, factor: float) -> None:
         self.catch_up()
-        self._speed = _speed(factor)
+        self._speed = checked_speed(factor)
+
+    @property
+    def where(self) -> str | None:
+        """Where clients reach it; None while they cannot."""
+        return self.peer.where
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """What went over the line."""
+        return self.peer.exchanges
 
     def open(self) -> None:
         """Let the UPS be reached (`run` does it, too). Raises OSError when a name or an address is taken."""
@@ -129,6 +141,17 @@ class Simulation:
         self.catch_up()
         self._change(change)
         self.peer.look()
+
+    def order(self, data: object) -> None:
+        """Change what came as JSON. Raises vol.Invalid, and OSError when the name of the line is taken."""
+        self.apply(parse_change(data))
+
+    def choose(self, name: str) -> None:
+        """Play a scenario of the package, or the one it began with. Raises vol.Invalid when there is none."""
+        known = scenarios() | {self._first.name: self._first}
+        if name not in known:
+            raise vol.Invalid(f"there is no scenario {name!r}; there are {', '.join(known)}", path=["name"])
+        self.play(known[name])
 
     def state(self) -> dict[str, Json]:
         """Tell the truth about the UPS, for `GET /state`; durations in seconds of the simulation."""
@@ -214,12 +237,6 @@ class Simulation:
         self.peer.faults = changed_line(self.peer.faults, change)
         if change.plugged is not None:
             self.peer.set_plugged(change.plugged)
-
-
-def _speed(factor: float) -> float:
-    if not SPEEDS[0] <= factor <= SPEEDS[1]:
-        raise ValueError(f"A speed lies between {SPEEDS[0]:g} and {SPEEDS[1]:g}, not {factor}")
-    return factor
 
 
 def _given(wanted: float | None, present: float) -> float:

@@ -24,6 +24,8 @@ from ridethrough.sim import (
     options_from,
     simulate,
 )
+from ridethrough.sim.blocks import BlockDesign
+from ridethrough.sim.blocks.simulation import BatteryOptions
 from ridethrough.sim.change import Change
 
 from .conftest import Bench, client
@@ -201,3 +203,30 @@ async def test_as_a_process_it_lists_and_ends() -> None:
     listed, _ = await process.communicate()
     assert process.returncode == 0
     assert b"flapping" in listed
+
+
+def test_options_of_a_battery() -> None:
+    battery = parsed(
+        "--device=module-bus",
+        "--battery=512",
+        "--strings=16",
+        "--chemistry=nicd",
+        "--block-voltage=2.4",
+        "--capacity=100",
+        "--boxes=4",
+        "--breakers=each",
+        "--no-sensors",
+        "--ring=/x/far",
+        "--segment=/x/b",
+        "--segment=/x/c",
+    ).battery
+    assert battery == BatteryOptions(
+        512,
+        16,
+        BlockDesign(2.4, 100.0, "nicd"),
+        boxes=4,
+        breakers="each",
+        sensors=False,
+        ring=Path("/x/far"),
+        segments=(Path("/x/b"), Path("/x/c")),
+    )
