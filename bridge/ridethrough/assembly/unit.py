@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ridethrough.battery.children import children, corrections, layout_of
-from ridethrough.battery.keeper import Keeper
-from ridethrough.battery.memory import Memory
+from ridethrough.battery.keeper import Keeper, Services
 from ridethrough.clock import Clock
 from ridethrough.config import DeviceConfig, UpsConfig
 from ridethrough.config.battery import BatteryConfig
@@ -34,14 +33,6 @@ def build_link(config: DeviceConfig, context: LinkContext) -> Link:
     return link
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
-    """Where battery systems keep what they must not forget, and what was kept of each."""
-
-    memory: Memory | None = None
-    kept: Mapping[DeviceId, Mapping[str, str]] = field(default_factory=dict)
-
-
 class Unit:
     """A device of the configuration: puts it into the site, and owns the tasks of its link."""
 
@@ -58,11 +49,11 @@ class Unit:
         mint: Callable[[str], DeviceId],
         known: bool,
         charge: Charge | None = None,
-        recollection: Recollection | None = None,
+        services: Services | None = None,
     ) -> None:
         """Put the device into the site, with what the journal knows of it; `known`: it has been connected before.
 
-        `charge` is the battery's last one that was worked out, `recollection` what is kept of battery systems.
+        `charge` is the battery's last one that was worked out, `services` what battery systems need.
         """
         self.config = config
         self.id = device.id
@@ -84,7 +75,6 @@ class Unit:
         )
         self.keeper: Keeper | None = None
         if isinstance(config, BatteryConfig) and config.enabled:
-            recollection = recollection or Recollection()
             self.keeper = Keeper(
                 config,
                 device.id,
@@ -94,8 +84,7 @@ class Unit:
                 bus=link.bus,
                 mint=mint,
                 judged=link.judges,
-                memory=recollection.memory,
-                kept=recollection.kept.get(device.id, {}),
+                services=services or Services(),
             )
         self._end_work = work_out(config, device.id, site, commands, clock, charge)
 
@@ -159,4 +148,4 @@ def serial_port(link: str) -> str | None:
     return url.path if url.path and not url.host and Path(url.path).is_absolute() else None
 
 
-__all__ = ["Recollection", "Unit", "build_link", "credentials", "parts", "serial_port"]
+__all__ = ["Unit", "build_link", "credentials", "parts", "serial_port"]

@@ -55,10 +55,13 @@ def corrections(config: BatteryConfig) -> Mapping[str, Mapping[str, float]]:
 # What is certain
 
 
-def facts(config: BatteryConfig, voltage: Band | None) -> Iterator[tuple[Place, Facts]]:
-    """Give what the configuration says of each device; `voltage` are the limits of a block that hold."""
+def facts(config: BatteryConfig, voltage: Band, span: tuple[float, float] | None) -> Iterator[tuple[Place, Facts]]:
+    """Give what the configuration says of each device.
+
+    `voltage` are the limits of a block that hold, `span` the voltages between which it is equalised.
+    """
     layout = layout_of(config)
-    yield SYSTEM, _known(_of_system(config, layout) | _limits(config, voltage))
+    yield SYSTEM, _known(_of_system(config, layout) | _limits(config, voltage, span))
     for number in range(1, layout.strings + 1):
         members = layout.members(number)
         yield string(number), {"string.id": number, "battery.modules": len(members)}
@@ -102,12 +105,12 @@ def _of_system(config: BatteryConfig, layout: Layout) -> Facts:
     }
 
 
-def _limits(config: BatteryConfig, voltage: Band | None) -> Facts:
+def _limits(config: BatteryConfig, voltage: Band, span: tuple[float, float] | None) -> Facts:
     limits = config.limits
     found: Facts = {
         "module.voltage.difference.warning": limits.voltage_difference,
-        "equalizing.voltage.minimum": config.equalising.minimum,
-        "equalizing.voltage.maximum": config.equalising.maximum,
+        "equalizing.voltage.minimum": None if span is None else span[0],
+        "equalizing.voltage.maximum": None if span is None else span[1],
         "module.impedance.interval": 3600.0 * config.impedance.every,
         "log.interval": config.log.interval,
         "log.interval.discharge": config.log.interval_discharge,

@@ -6,6 +6,7 @@ from ridethrough.config.battery import BatteryConfig
 from ridethrough.site import Change, ConditionState, DeviceId, Quality, Reading, Site
 
 from .board import Board, Column
+from .isolation import BoxView
 from .layout import Place
 
 LOST = "module.lost"
@@ -23,24 +24,23 @@ class Intake:
         site: Site,
         identities: Mapping[Place, DeviceId],
         ups: DeviceId | None,
+        own: Callable[[Place, str], bool],
     ) -> None:
-        """`identities` are those of the system and of all that belongs to it."""
+        """`identities` are those of the system and of all that belongs to it; `own` tells conditions found out here."""
+        self._own = own
         self._site = site
         self._board = board
         self._ups = ups
         self._places = {device: place for place, device in identities.items()}
         self.others: dict[Place, set[str]] = {}
-        """Conditions that hold by what the link or a person says, for each place where any does."""
-        self.active: dict[Place, set[str]] = {}
-        """All that hold, also those that the keeper has found out itself."""
-        self.deaf = False
-        """Whether what is posted at the moment is the keeper's own."""
+        """Conditions that hold by what links say, or the keeper's own cores but for the judge, wherever any does."""
         self.fresh = False
         """Whether anything has come since the last look; who looks sets it back."""
         self.absent: set[int] = set()
         """Blocks whose readings cannot be had at the moment."""
         self._columns: dict[tuple[DeviceId, str], tuple[Column, int]] = {}
         self._sensors: dict[tuple[DeviceId, str], int] = {}
+        self._boxes: dict[int, DeviceId] = {}
         self._strings = board.layout.strings
         self._one = config.sensors.count == "one"
         self._multiplier = config.sensors.multiplier if self._one else 1.0
@@ -53,6 +53,8 @@ class Intake:
         for place, device in identities.items():
             if place.kind == "battery_module":
                 self._columns |= {(device, key): (column, place.number) for key, column in columns.items()}
+            elif place.kind == "io_box":
+                self._boxes[place.number] = device
             elif place.kind == "current_sensor":
                 self._sensors[device, "sensor.current"] = place.number
 
@@ -70,9 +72,20 @@ class Intake:
         state = None if self._ups is None else self._site.conditions(self._ups).get(condition)
         return None if state is None or state.quality is not Quality.GOOD else state.active
 
+    def boxes(self) -> dict[int, BoxView]:
+        """Return what the boxes that answer show."""
+        found: dict[int, BoxView] = {}
+        for number, device in self._boxes.items():
+            sides: dict[str, dict[int, bool]] = {"input": {}, "output": {}}
+            for key, reading in self._site.readings(device).items():
+                side, _, contact = key.partition(".")
+                if side in sides and contact.isdecimal() and reading.quality is Quality.GOOD:
+                    sides[side][int(contact)] = bool(reading.value)
+            if sides["output"]:
+                found[number] = BoxView(sides["input"], sides["output"])
+        return found
+
     def _heard(self, change: Change) -> None:
-        if self.deaf:
-            return
         for point, reading in change.points.items():
             self._take(point, reading)
         for (device, key), state in change.conditions.items():
@@ -94,6 +107,8 @@ class Intake:
                 (self.absent.discard if reading.quality is Quality.GOOD else self.absent.add)(number)
         elif point in self._sensors:
             self._sense(self._sensors[point], reading)
+        elif point[0] in self._boxes.values():
+            self.fresh = True
 
     def _sense(self, sensor: int, reading: Reading) -> None:
         """Take a current. One sensor for all is multiplied, and its strings are taken to share it (manual M:5595)."""
@@ -106,14 +121,15 @@ class Intake:
         self._board.current[1:] = [share] * self._strings
 
     def found(self, place: Place, key: str, *, active: bool) -> None:
-        """Take a condition that the keeper has found out itself."""
-        _put(self.active, place, key, active=active)
+        """Take a condition that was found out here."""
+        _put(self.others, place, key, active=active)
 
     def _note(self, place: Place, key: str, state: ConditionState) -> None:
+        if self._own(place, key):
+            return
         # What is only remembered, or was said by a link that is gone, stays as it was known last.
         if state.quality is not Quality.GOOD or not _put(self.others, place, key, active=state.active):
             return
-        _put(self.active, place, key, active=state.active)
         if key == LOST and place.kind == "battery_module":
             self._board.lost[place.number] = state.active
             self._board.changed.add(place.number)

@@ -4,28 +4,50 @@ The modules of this package decide; this one has the clock, the site and the lin
 """
 
 from collections.abc import Callable, Mapping
-import logging
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 
 from ridethrough.clock import Clock
 from ridethrough.config.battery import BatteryConfig
 from ridethrough.site import Commands, Device, DeviceId, Site
 
-from .board import Board, Findings
+from .attempts import Attempts
+from .board import Board, Findings, Phase
 from .bus import Bus
 from .children import children, facts, layout_of, suffix
+from .cores import Cores
+from .desk import Desk, Inventory
+from .equaliser.working_range import range_of
 from .intake import Intake
 from .layout import SYSTEM, Place, block, string
+from .limits import usual_voltage
 from .memory import Memory, Notebook
 from .summary import Summary
 from .voice import Voice
 
-_LOGGER = logging.getLogger(__name__)
-
 STEP = 0.25
 """Seconds between two looks while something changes."""
+AT_ONCE = 32
+"""Blocks of which something is posted in one go; more would hold up the loop."""
 CALM = 1.0
 """Seconds between two looks while nothing does: time passes all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What battery systems need of the rest of the bridge."""
+
+    memory: Memory | None = None
+    kept: Mapping[DeviceId, Mapping[str, str]] = field(default_factory=dict)
+    """What the memory has of each system."""
+    zone: tzinfo = UTC
+    """For the times at which impedances are measured."""
+    inventory: Inventory | None = None
+    log: Callable[[DeviceId, datetime, Board], None] | None = None
+    """Takes what a system is like at a time (UTC) into the battery log; never waits."""
+
+
+ALONE = Services()
 
 
 class Keeper:
@@ -46,13 +68,12 @@ class Keeper:
         bus: Bus | None,
         mint: Callable[[str], DeviceId],
         judged: bool = False,
-        memory: Memory | None = None,
-        kept: Mapping[str, str] = MappingProxyType({}),
+        services: Services = ALONE,
     ) -> None:
         """Put all strings, blocks, sensors and boxes into the site, where the system itself is already.
 
         `bus` is what the modules can be told by, None where they are only read. `judged`: the equipment itself says what
-        is wrong, so that nothing is judged here. `kept` is what `memory` has of this device.
+        is wrong, so that nothing is judged here.
         """
         self.config = config
         self._site = site
@@ -60,23 +81,64 @@ class Keeper:
         self._bus = bus
         self.layout = layout_of(config)
         self.identities: dict[Place, DeviceId] = {SYSTEM: device}
-        self.notebook = Notebook(device, config.key, memory, clock, kept)
+        self.notebook = Notebook(device, config.key, services.memory, clock, services.kept.get(device, {}))
         with site.transaction():
             for place, name in children(config):
                 key = f"{config.key}{suffix(place)}"
                 self.identities[place] = mint(key)
                 site.put(Device(self.identities[place], key, place.kind, name, parent=device))
             self._voice = Voice(site, self.identities)
-            for place, found in facts(config, config.limits.voltage):
+            raised = [
+                (place, key)
+                for place, identity in self.identities.items()
+                for key, state in site.conditions(identity).items()
+                if state.active
+            ]
+            voltage, span = (
+                config.limits.voltage or usual_voltage(config.block),
+                range_of(config.equalising, config.block),
+            )
+            for place, found in facts(config, voltage, span):
                 self._voice.certain(place, found)
         self.board = Board(self.layout)
         ups = None if config.ups is None else mint(config.ups)
-        self._intake = Intake(config, self.board, site, self.identities, ups)
+        self._intake = Intake(config, self.board, site, self.identities, ups, self._voice.own)
         self._summary = Summary(config, self.layout)
+        self._services = services
+        self._cores: Cores | None = None
+        if not judged:
+            self._cores = Cores(
+                config,
+                self.layout,
+                self.board,
+                self._intake,
+                self.notebook,
+                bus,
+                zone=services.zone,
+                now=clock.monotonic(),
+                utc=clock.utc(),
+                raised=raised,
+                say=self._say,
+                tell=self._voice.say,
+            )
+        self._desk = Desk(
+            config,
+            site,
+            commands,
+            clock,
+            self.identities,
+            self.board,
+            cores=self._cores,
+            bus=bus,
+            inventory=services.inventory,
+            say=self._answer,
+        )
+        self._desk.open(self._stir)
+        self._logged: float | None = None
         self._looked: float | None = None
         self._summed: float | None = None
-        self._absent: frozenset[int] = frozenset()
-        self._failing: set[str] = set()
+        self._absent: set[int] = set()
+        self._attempt = Attempts(config.key)
 
     async def run(self) -> None:
         """Look at what comes, for ever."""
@@ -85,6 +147,8 @@ class Keeper:
             while True:
                 if self._intake.fresh or self._looked is None or self._clock.monotonic() - self._looked >= CALM:
                     self.look()
+                    while self.go_on():
+                        await self._clock.sleep(0)
                 await self._clock.sleep(STEP)
         finally:
             end()
@@ -97,53 +161,71 @@ class Keeper:
             await self._clock.sleep(STEP)
 
     async def stop(self) -> Mapping[str, str]:
-        """Write down what must not be forgotten, and return it."""
+        """Offer nothing any longer, write down what must not be forgotten, and return it."""
+        self._desk.close()
+        if self._cores is not None:
+            self._cores.note(self._clock.monotonic(), self._clock.utc(), everything=True)
         await self.notebook.save()
         return self.notebook.kept
 
     def look(self) -> None:
-        """Look at everything once, and post and tell what follows."""
+        """Look at everything once, tell the bus what follows, and post the first of it."""
         now = self._looked = self._clock.monotonic()
         self._intake.fresh = False
-        with self._site.transaction():
-            self._see(now)
+        self._see(now)
+        self._voice.post(AT_ONCE)
+
+    def go_on(self) -> bool:
+        """Post what is left of a look; whether there is still more."""
+        more = self._look_for_absent()
+        return self._voice.post(AT_ONCE) or more
+
+    def _stir(self) -> None:
+        self._intake.fresh = True
 
     def _see(self, now: float) -> None:
+        if self._cores is not None:
+            self._cores.see(now, self._clock.utc())
         if self._summed is None or now - self._summed >= CALM:
             self._summed = now
-            self._try("the sums", lambda: self._say(self._summary.see(self.board)))
-        self._try("what cannot be seen", self._look_for_absent)
+            self._attempt("the sums", lambda: self._say(self._summary.see(self.board)))
+        self._attempt("the battery log", lambda: self._log(now))
+
+    def _log(self, now: float) -> None:
+        if self._services.log is None or not self.config.log.enabled:
+            return
+        busy = self.board.phase in (Phase.DISCHARGING, Phase.CHARGING)
+        every = self.config.log.interval_discharge if busy else self.config.log.interval
+        if self._logged is None or now - self._logged >= every:
+            self._logged = now
+            self._services.log(self.identities[SYSTEM], self._clock.utc(), self.board)
 
     def _say(self, findings: Findings) -> None:
-        """Post, and remember what holds."""
-        if not findings.points and not findings.conditions:
-            return
+        """Post, and let the judge know what holds."""
         for (kind, number, key), active in findings.conditions.items():
             self._intake.found(Place(kind, number), key, active=active)
         self._voice.say(findings)
 
-    def _look_for_absent(self) -> None:
-        """Let nothing stand as if it were seen that cannot be seen any longer."""
-        absent = frozenset(self._intake.absent)
+    def _answer(self, findings: Findings) -> None:
+        """Post what a command has brought about."""
+        self._say(findings)
+        self._voice.post(AT_ONCE)
+
+    def _look_for_absent(self) -> bool:
+        """Let nothing stand as if it were seen that cannot be seen any longer; whether there is more of it."""
+        absent = self._intake.absent
         if absent == self._absent:
-            return
-        gone, back = map(block, absent - self._absent), map(block, self._absent - absent)
-        was_blind, blind = (len(one) == self.layout.blocks for one in (self._absent, absent))
-        self._absent = absent
+            return False
+        was_blind = len(self._absent) == self.layout.blocks
+        gone = sorted(absent - self._absent)[:AT_ONCE]
+        back = sorted(self._absent - absent)[:AT_ONCE]
+        self._absent |= set(gone)
+        self._absent -= set(back)
+        blind = len(self._absent) == self.layout.blocks
         whole = [SYSTEM, *map(string, range(1, self.layout.strings + 1))]
-        self._voice.silence([*gone, *(whole if blind else [])])
-        self._voice.repeat([*back, *(whole if was_blind else [])])
-
-    def _try(self, name: str, work: Callable[[], object]) -> None:
-        """Do one of several things; that it fails must keep none of the others from being done."""
-        try:
-            work()
-        except Exception:
-            if name not in self._failing:
-                _LOGGER.exception("%s of %s failed; everything else goes on", name.capitalize(), self.config.key)
-            self._failing.add(name)
-        else:
-            self._failing.discard(name)
+        self._voice.silence([*map(block, gone), *(whole if blind else [])])
+        self._voice.repeat([*map(block, back), *(whole if was_blind else [])])
+        return self._absent != absent
 
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "Services"]

@@ -45,7 +45,8 @@ class Notebook:
         self._clock = clock
         self.kept = dict(kept)
         """What is in the memory, or would be if there were one."""
-        self._parts: dict[str, Callable[[], State]] = {}
+        self._parts: dict[str, State] = {}
+        self._changed = False
         self._wanted = False
         self._looked = clock.monotonic()
         self._failing = False
@@ -64,32 +65,31 @@ class Notebook:
         # A clock that was set back says nothing of how long it was.
         return state, away if away >= 0 else None
 
-    def open[T](self, part: str, make: Callable[[State, float | None], T], state: Callable[[T], State]) -> T:
-        """Make something of what was kept of a part, or anew when it cannot be used; its state is kept from now on."""
+    def open[T](self, part: str, make: Callable[[State, float | None], T]) -> T:
+        """Make something of what was kept of a part, and of how long ago that was; anew when it cannot be used."""
         kept, away = self.read(part)
         try:
-            made = make(kept, away)
+            return make(kept, away)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             self._complain(part, error)
-            made = make(MappingProxyType({}), None)
-        self._parts[part] = lambda: state(made)
-        return made
+            return make(MappingProxyType({}), None)
 
-    def at_once(self) -> None:
-        """Have it written with the next look: a breaker has tripped, or something was counted."""
-        self._wanted = True
+    def put(self, part: str, state: State, *, at_once: bool = False) -> None:
+        """Keep this of a part, by and by; `at_once` when a breaker has tripped, or something was counted."""
+        if state != self._parts.get(part):
+            self._parts[part] = state
+            self._changed = True
+            self._wanted |= at_once
 
     def due(self) -> bool:
         """Whether to write now."""
-        passed = self._clock.monotonic() - self._looked
-        return self._wanted or passed >= USUAL
+        return self._wanted or (self._changed and self._clock.monotonic() - self._looked >= USUAL)
 
     async def save(self) -> None:
         """Write the parts that are not as they are kept."""
-        self._wanted = False
+        self._wanted = self._changed = False
         self._looked = self._clock.monotonic()
-        states = {part: dict(state()) for part, state in self._parts.items()}
-        changed = {part: self._text(state) for part, state in states.items() if state != self._state(part)}
+        changed = {part: self._text(state) for part, state in self._parts.items() if state != self._state(part)}
         if not changed:
             return
         if self._memory is not None:
@@ -98,7 +98,7 @@ class Notebook:
             except MemoryFault as error:
                 if not self._failing:
                     _LOGGER.warning("The state of %s cannot be kept: %s", self._name, error)
-                self._failing = True
+                self._failing = self._changed = True
                 return
             if self._failing:
                 _LOGGER.info("The state of %s is kept again", self._name)

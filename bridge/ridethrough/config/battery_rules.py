@@ -84,9 +84,17 @@ def _outputs(config: BatteryConfig) -> Faults:
                 yield ("boxes", index, "outputs", str(output)), f"is reserved for {user}, and named after it"
 
 
+def _contacts(config: BatteryConfig) -> Faults:
+    for index, box in enumerate(config.boxes):
+        for number, contact in box.inputs.items():
+            if contact.breaker is not None and contact.breaker > len(config.strings):
+                message = f"there is no string {contact.breaker}; strings: 1 to {len(config.strings)}, or all"
+                yield ("boxes", index, "inputs", str(number), "breaker"), message
+
+
 def battery_faults(config: BatteryConfig) -> Faults:
     """Find what of a battery system contradicts itself, where single values are right."""
-    for rule in (_voltages, _currents, _runaway, _outputs):
+    for rule in (_voltages, _currents, _runaway, _outputs, _contacts):
         yield from rule(config)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import time
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import voluptuous as vol
@@ -259,21 +260,38 @@ def _divided(strings: tuple[tuple[str, int | None], ...], modules: int | None) -
 # Boxes
 
 
-def _contact(value: Tree) -> ContactConfig:
-    """Check one contact: its name alone, or a section."""
-    if isinstance(value, str):
-        return ContactConfig(text(value))
+def _contacts(
+    further: Mapping[vol.Marker, Callable[[Tree], object]] = MappingProxyType({}),
+) -> Callable[[Tree], Mapping[int, ContactConfig]]:
+    """Make what checks the contacts of a box: for each its name alone, or a section."""
+    keys = {vol.Optional("name"): text, vol.Optional("normally_closed"): boolean, **further}
+    whole_contact = section(keys, lambda values: ContactConfig(**values))
+
+    def contact(value: Tree) -> ContactConfig:
+        return ContactConfig(text(value)) if isinstance(value, str) else whole_contact(value)
+
     return section(
-        {vol.Optional("name"): text, vol.Optional("normally_closed"): boolean}, lambda values: ContactConfig(**values)
-    )(value)
+        {vol.Optional(str(one)): contact for one in range(1, OUTPUTS + 1)},
+        lambda values: {int(one): contact for one, contact in values.items()},
+    )
 
 
-_CONTACTS: Callable[[Tree], Mapping[int, ContactConfig]] = section(
-    {vol.Optional(str(one)): _contact for one in range(1, OUTPUTS + 1)},
-    lambda values: {int(one): contact for one, contact in values.items()},
-)
+def _string_or_all(value: Tree) -> int:
+    """Check whose breaker it is: the number of a string, or all."""
+    if value == "all":
+        return 0
+    try:
+        return whole(1, STRINGS)(value)
+    except vol.Invalid:
+        raise vol.Invalid(f"must be the number of a string, 1 to {STRINGS}, or all, not {show(value)}") from None
+
+
 _BOX = section(
-    {vol.Optional("inputs"): _CONTACTS, vol.Optional("outputs"): _CONTACTS}, lambda values: BoxConfig(**values)
+    {
+        vol.Optional("inputs"): _contacts({vol.Optional("breaker"): _string_or_all}),
+        vol.Optional("outputs"): _contacts(),
+    },
+    lambda values: BoxConfig(**values),
 )
 
 

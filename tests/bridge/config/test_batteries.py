@@ -93,7 +93,12 @@ def test_everything_that_the_example_says_is_read(tmp_path: Path) -> None:
     assert battery.sensors == SensorsConfig("each")
     assert battery.boxes == (
         BoxConfig(
-            {1: ContactConfig("Door", normally_closed=True), 2: ContactConfig("Fuses")}, {4: ContactConfig("Fan")}
+            {
+                1: ContactConfig("Door", normally_closed=True),
+                2: ContactConfig(breaker=1),
+                3: ContactConfig(breaker=2),
+            },
+            {4: ContactConfig("Fan")},
         ),
     )
     assert battery.runaway.temperature_difference == 15.0
@@ -178,6 +183,10 @@ def test_contact_of_a_breaker_may_be_normally_closed_and_outputs_beside_it_have_
     assert battery.relay == (1, 2)
 
 
+def test_input_may_be_the_contact_of_the_breaker_of_all_strings(tmp_path: Path) -> None:
+    assert one(tmp_path, "boxes: [{inputs: {1: {breaker: all}}}]").boxes[0].inputs[1].breaker == 0
+
+
 def test_log_may_be_kept_in_postgresql_whose_address_is_never_shown(tmp_path: Path) -> None:
     battery = one(tmp_path, "log: {database: 'postgresql://a:secret@db/battery'}")
     assert battery.log.database == "postgresql://a:secret@db/battery"
@@ -206,6 +215,9 @@ def test_log_may_be_kept_in_postgresql_whose_address_is_never_shown(tmp_path: Pa
         ("boxes: 5", "must be a whole number from 0 to 4"),
         ("boxes: [{}, {}, {}, {}, {}]", "batteries.boxes: must be at most 4 boxes, not 5"),
         ("boxes: [{outputs: {5: Fan}}]", "permitted: 1, 2, 3, 4"),
+        ("boxes: [{inputs: {1: {breaker: 2}}}]", "there is no string 2; strings: 1 to 1, or all"),
+        ("boxes: [{inputs: {1: {breaker: some}}}]", "must be the number of a string, 1 to 16, or all"),
+        ("boxes: [{outputs: {1: {breaker: all}}}]", "the key 'breaker' is unknown"),
         ("impedance: {first: eight}", "batteries.impedance.first: must be a time of day such as 08:00"),
         ("log: {database: sqlite.db}", "must be an address such as postgresql://"),
         ("limits: {voltage: {low_alarm: 10 V}}", "missing: low_warning, high_warning, high_alarm"),
