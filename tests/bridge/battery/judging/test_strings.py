@@ -157,6 +157,19 @@ class TestCurrent:
         assert rig.string(2) == rig.system == rig.at("current_sensor", 2) == set()
         assert not rig.unknown
 
+    def test_of_a_current_that_is_not_known_nothing_is_said_of_the_sensor_either(self) -> None:
+        """Neither that it is too high nor that it is not."""
+        rig = Rig(self.CONFIG)
+        rig.step(current={1: 0.0, 2: 0.0})
+        rig.step(current={2: None})
+        assert {
+            ("current_sensor", 2, "sensor.current_high"),
+            ("battery_string", 2, "sensor.current_high"),
+        } <= rig.unknown
+        assert ("current_sensor", 1, "sensor.current_high") not in rig.unknown
+        rig.step(current={2: 0.0})
+        assert not rig.unknown
+
     def test_a_current_that_nobody_measures_any_more_is_not_too_high_for_ever(self) -> None:
         """Nor is what follows from it, at the string, the sensor and the system."""
         rig = Rig(self.CONFIG)

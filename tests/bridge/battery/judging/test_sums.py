@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ridethrough.battery.layout import SYSTEM, block, box, sensor, string
-from ridethrough.config.battery import Band, BoxConfig, SensorsConfig
+from ridethrough.config.battery import Band, BoxConfig, ImpedanceLimits, SensorsConfig
 
 from .rig import Rig, configured
 
@@ -256,6 +256,17 @@ def test_monitoring_has_begun_when_every_module_has_answered_or_is_known_not_to(
     rig.others[SYSTEM] = {"communications_lost"}
     rig.step()
     assert not rig.conditions[*SYSTEM, "monitoring"]
+
+
+def test_monitoring_needs_no_limits() -> None:
+    """Without any, modules are heard all the same, and their loss is an alarm."""
+    rig = Rig(configured(voltage=Band(), temperature=Band(), impedance=ImpedanceLimits(dynamic=None)), begin=False)
+    rig.step(voltage=dict.fromkeys(range(1, 8), 13.6))
+    assert rig.conditions[*SYSTEM, "monitoring"] is False
+    rig.step(voltage={8: 13.6})
+    assert rig.conditions[*SYSTEM, "monitoring"]
+    rig.step(lost={8: True})
+    assert rig.general("battery_system", 0)
 
 
 def test_a_system_of_which_nothing_is_heard_keeps_what_it_knew() -> None:
