@@ -120,8 +120,11 @@ class ImpedanceMeasurements:
         else:
             self._asked.update(number for number in blocks if number in self._all)
 
-    def decide(self, board: Board, now: float, utc: datetime) -> Measurement:
-        """Decide what is measured now; once a second, or less often, is enough."""
+    def decide(self, board: Board, now: float, utc: datetime, *, reachable: bool = True) -> Measurement:
+        """Decide what is measured now; once a second, or less often, is enough.
+
+        `reachable`: whether the bus takes orders; not while modules are being programmed, so that it waits until then.
+        """
         if self._timetable.due(utc):
             self._whole = True
         while self._run_in and now - self._began >= self._run_in[0]:
@@ -133,7 +136,7 @@ class ImpedanceMeasurements:
             self._whole = False
         if not self._whole and not self._asked:
             return Measurement()
-        if now - self._disturbed < SETTLING:
+        if not reachable or now - self._disturbed < SETTLING:
             return Measurement(postponed=True)
         blocks = tuple(self._all) if self._whole else tuple(sorted(self._asked))
         if self._whole:

@@ -62,9 +62,7 @@ class Days:
         decision = self.equaliser.decide(self.board, self.stopped, self.plant.time)
         for number, duty in decision.duties.items():
             self.plant.equalise(number, duty / 100.0)
-        for number in range(1, self.board.layout.blocks + 1):
-            string, index = self.plant.at(number)
-            self.board.duty[number] = round(100.0 * string.drawn[index] / self.plant.design.equalising_power)
+            self.board.duty[number] = duty
         self.seen.update(decision.findings.points)
         self.seen.update(decision.findings.conditions)
         return decision

@@ -366,8 +366,20 @@ def test_module_that_is_too_hot_may_draw_less_but_not_more() -> None:
     rig.deaf[2] = 20.0
     rig.run(HOUR, excused={2})
     assert rig.so("equalizing_error") == set()
+    rig.board.temperature[2] = 55.0
+    rig.run(HOUR)
+    assert rig.so("equalizing_error") == set(), "that can be seen without being told"
     rig.deaf[2] = 90.0
     rig.run(140.0, excused={2})
+    assert SYSTEM in rig.so("equalizing_error")
+
+
+def test_cool_module_that_draws_less_is_an_error() -> None:
+    rig = Rig()
+    rig.high(2)
+    rig.board.temperature[2] = 35.0
+    rig.deaf[2] = 20.0
+    rig.run(140.0)
     assert SYSTEM in rig.so("equalizing_error")
 
 

@@ -35,6 +35,7 @@ class Rig:
         self.utc = start
         self.log: list[tuple[float, tuple[int, ...]]] = []
         self.postponed = False
+        self.reachable = True
 
     def run(self, seconds: float, step: float = MINUTE) -> None:
         for _ in range(round(seconds / step)):
@@ -43,7 +44,7 @@ class Rig:
             self.decide()
 
     def decide(self) -> tuple[int, ...]:
-        measurement = self.measurements.decide(self.board, self.now, self.utc)
+        measurement = self.measurements.decide(self.board, self.now, self.utc, reachable=self.reachable)
         self.postponed = measurement.postponed
         if measurement.blocks:
             self.log.append((self.now / MINUTE, measurement.blocks))
@@ -165,6 +166,17 @@ def test_what_falls_due_while_voltages_move_is_done_once_when_they_have_settled(
     assert rig.minutes() == [40]
     rig.run(HOUR)
     assert rig.minutes() == [55]
+
+
+def test_measurement_waits_while_the_programmer_has_the_bus() -> None:
+    rig = Rig()
+    rig.reachable = False
+    rig.measurements.request([2])
+    rig.run(5 * MINUTE)
+    assert rig.log == []
+    assert rig.waits()
+    rig.reachable = True
+    assert rig.decide() == (2,)
 
 
 def test_resting_batteries_can_be_compared() -> None:

@@ -6,7 +6,7 @@ the error stays raised meanwhile and is taken back only once the module has foll
 module that will never follow is one alarm and not one each hour.
 """
 
-from collections.abc import Sequence, Set as AbstractSet
+from collections.abc import Callable, Sequence
 
 TOLERANCE = 2
 """Percent by which what a module says may differ from what it was told."""
@@ -44,7 +44,7 @@ class Echo:
         """Forget who has gone astray since when: what is known now is old (only voltages are read)."""
         self._astray.clear()
 
-    def look(self, duties: Sequence[float | None], excused: AbstractSet[int], now: float) -> None:
+    def look(self, duties: Sequence[float | None], hot: Callable[[int], bool], now: float) -> None:
         """Compare what modules say with what they were told. What is not known is not judged."""
         told, astray = self.told, self._astray
         for number, duty in enumerate(duties):
@@ -54,7 +54,7 @@ class Echo:
                 if astray:
                     astray.pop(number, None)
             # One that is too hot draws less by its own decision, which is no error; more is one always.
-            elif duty > asked + TOLERANCE or (duty < asked - TOLERANCE and number not in excused):
+            elif duty > asked + TOLERANCE or (duty < asked - TOLERANCE and not hot(number)):
                 if now - astray.setdefault(number, now) >= PATIENCE and (
                     number not in self.disobedient or self._tried_again is not None
                 ):

@@ -25,6 +25,8 @@ ON_CHARGE = (Phase.FLOATING, Phase.CHARGING)
 BEGUN, ENDED = 0.1, 0.02
 """Shares of the permitted power at which a block counts as being equalised, and below which it does no more: the last
 percents of a block in balance come and go."""
+HOT = 50.0
+"""°C of a block from which on its module may draw less than it was told, to protect itself; far above every limit."""
 REMEMBER = 3600.0
 """Seconds after which what has been learnt is worth writing down again."""
 LONGEST_PAUSE = 366 * 86400.0
@@ -175,7 +177,13 @@ class Equaliser:
         duties = board.duty
         if lost:
             duties = [None if away else duty for duty, away in zip(duties, board.lost, strict=True)]
-        self._echo.look(duties, excused, now)
+        temperature = board.temperature
+
+        def hot(number: int) -> bool:
+            celsius = temperature[number]
+            return number in excused or (celsius is not None and celsius >= HOT)
+
+        self._echo.look(duties, hot, now)
 
     def _why(self, workings: Workings, obstacle: Why | None, phase: Phase, now: float) -> Why:
         """Return what keeps a string from being equalised: the first that holds."""
