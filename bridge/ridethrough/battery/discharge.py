@@ -303,8 +303,11 @@ class _Settled:
         if wanted is self.phase:
             self._wanted = wanted
             return
-        if wanted is not self._wanted:
-            self._wanted, self._from = wanted, now
+        # The end of a discharge does not wait for what comes after it to settle.
+        ending = self.phase is Phase.DISCHARGING and self._wanted is not Phase.DISCHARGING
+        if wanted is not self._wanted and not ending:
+            self._from = now
+        self._wanted = wanted
         if wanted is Phase.DISCHARGING:
             hold = INTO[source]
         elif self.phase is Phase.DISCHARGING:

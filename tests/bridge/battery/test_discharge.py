@@ -146,6 +146,17 @@ def test_end_of_discharge_charge_and_float_follow_one_another() -> None:
     ]
 
 
+def test_end_of_discharge_does_not_wait_for_a_restless_charging_current() -> None:
+    run = Run()
+    run.ups = BATTERY
+    run.go(60.0)
+    run.ups = MAINS
+    for index in range(6):
+        run.amps(*[2.0 if index % 2 else 0.0] * 2)
+        run.go(1.0)
+    assert run.edges.count(Edge.DISCHARGE_ENDED) == 1
+
+
 def test_batteries_that_are_not_charged_after_a_discharge_rest_and_have_stopped() -> None:
     run = Run()
     run.ups = BATTERY
