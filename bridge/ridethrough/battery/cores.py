@@ -208,7 +208,7 @@ class Cores:
     def _measure(self, now: float, utc: datetime) -> None:
         if self._bus is None:
             return
-        measurement = self.impedance.decide(self._board, now, utc)
+        measurement = self.impedance.decide(self._board, now, utc, reachable=self._withheld() is None)
         if measurement.blocks:
             self._bus.measure(measurement.blocks)
 

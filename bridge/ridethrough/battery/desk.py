@@ -13,7 +13,8 @@ from .breakers import BreakerError
 from .bus import Bus
 from .cores import Cores
 from .impedance import BaselineChange
-from .layout import SYSTEM, Place, block
+from .layout import SYSTEM, Place
+from .memory import MemoryFault
 
 type _Handler = Callable[[int, Arguments], CommandResult]
 """Takes the number of the string, module or box, 0 for the system."""
@@ -25,11 +26,11 @@ PAUSE = 24.0
 class Inventory(Protocol):
     """What people note of each block, in five columns (manual M:7077)."""
 
-    async def note(self, module: DeviceId, column: int, text: str) -> None:
-        """Keep a note in the place of the one before. Raises CommandError."""
+    async def note(self, system: DeviceId, module: int, column: int, text: str) -> None:
+        """Note something about a block; an empty text takes it away. Raises MemoryFault."""
 
     async def name(self, system: DeviceId, column: int, text: str) -> None:
-        """Name a column. Raises CommandError."""
+        """Name a column. Raises MemoryFault."""
 
 
 class Desk:
@@ -210,11 +211,15 @@ class Desk:
 
     async def _noted(self, inventory: Inventory, place: Place, arguments: Arguments) -> CommandResult:
         column, text = int(arguments["column"]), str(arguments["text"])
-        if place == SYSTEM:
-            await inventory.name(self._identities[SYSTEM], column, text)
-            return CommandResult(f"Column {column} is called {text!r}." if text else f"Column {column} has no name.")
-        await inventory.note(self._identities[block(place.number)], column, text)
-        return CommandResult("Noted." if text else "The note is gone.")
+        system = self._identities[SYSTEM]
+        try:
+            if place != SYSTEM:
+                await inventory.note(system, place.number, column, text)
+                return CommandResult("Noted." if text else "The note is gone.")
+            await inventory.name(system, column, text)
+        except MemoryFault as error:
+            raise CommandError("refused", f"Nothing can be noted: {error}") from error
+        return CommandResult(f"Column {column} is called {text!r}." if text else f"Column {column} has no name.")
 
     def _keep(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.utc().timestamp()

@@ -13,6 +13,7 @@ import pytest
 from ridethrough.battery.board import Board
 from ridethrough.battery.bus import Pace
 from ridethrough.battery.keeper import Services
+from ridethrough.battery.memory import MemoryFault
 from ridethrough.config.battery import (
     BatteryLogConfig,
     BlockConfig,
@@ -395,20 +396,55 @@ async def test_what_the_configuration_has_no_use_for_is_not_offered() -> None:
 
 async def test_notes_of_the_inventory_are_handed_on_when_there_is_one() -> None:
     """M:7077."""
-    kept: list[tuple[str, int, str]] = []
+    kept: list[tuple[str, int, int, str]] = []
 
     class Book:
-        async def note(self, module: DeviceId, column: int, text: str) -> None:
-            kept.append((module, column, text))
+        full = False
+
+        async def note(self, system: DeviceId, module: int, column: int, text: str) -> None:
+            if self.full:
+                raise MemoryFault("the disk is full")
+            kept.append((system, module, column, text))
 
         async def name(self, system: DeviceId, column: int, text: str) -> None:
-            kept.append((system, column, text))
+            kept.append((system, 0, column, text))
 
-    rig = Rig(services=Services(inventory=Book()))
+    book = Book()
+    rig = Rig(services=Services(inventory=book))
     module = rig.keeper.identities[block(2)]
     assert (await rig.commands.perform(module, "inventory.note", {"column": 1, "text": "new"})).message == "Noted."
-    await rig.commands.perform(rig.system, "inventory.column", {"column": 1, "text": "Date"})
-    assert kept == [(module, 1, "new"), (rig.system, 1, "Date")]
+    named = await rig.commands.perform(rig.system, "inventory.column", {"column": 1, "text": "Date"})
+    assert named.message == "Column 1 is called 'Date'."
+    assert kept == [(rig.system, 2, 1, "new"), (rig.system, 0, 1, "Date")]
+    book.full = True
+    with pytest.raises(CommandError, match="the disk is full"):
+        await rig.commands.perform(module, "inventory.note", {"column": 1, "text": ""})
+
+
+async def test_an_alarm_relay_is_closed_by_command_and_normally_closed_outputs_are_energised_from_the_start() -> None:
+    """M:6286, M:6379."""
+    config = replace(CONFIG, boxes=(BoxConfig(outputs={2: ContactConfig("Lamp", normally_closed=True)}),), relay=(1, 1))
+    async with running(Rig(config)) as rig:
+        assert rig.output(1, 2) is True
+        answer = await rig.commands.perform(rig.system, "alarm.reset", {})
+        assert answer.message == "The alarm relay closes, unless there is an alarm."
+
+
+async def test_nothing_is_measured_and_no_breaker_tested_while_the_programmer_has_the_bus() -> None:
+    """M:5733."""
+    async with running(Rig(BREAKERS)) as rig:
+        rig.fill()
+        answering(rig)
+        rig.read(SYSTEM, {"programming": True})
+        await rig.clock.advance(2)
+        await rig.commands.perform(rig.system, "impedance.measure", {})
+        with pytest.raises(CommandError, match="the programmer has the bus"):
+            await rig.commands.perform(rig.keeper.identities[string(1)], "breaker.test", {})
+        await rig.clock.advance(2)
+        assert rig.bus.measured == []
+        rig.read(SYSTEM, {"programming": False})
+        await rig.clock.advance(2)
+        assert rig.bus.measured == [tuple(range(1, 9))]
 
 
 async def test_when_a_keeper_has_ended_nobody_carries_out_its_commands() -> None:
