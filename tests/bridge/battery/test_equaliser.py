@@ -11,6 +11,7 @@ from ridethrough.battery.board import Board, Phase
 from ridethrough.battery.equaliser import Decision, Equaliser, Why, usual_range
 from ridethrough.battery.equaliser.regulator import Regulator
 from ridethrough.battery.layout import Layout
+from ridethrough.catalogue import load_catalogue
 from ridethrough.config.battery import BlockConfig, Chemistry, EqualisingConfig
 from tests.bridge.battery.days import DAY, HOUR
 
@@ -124,6 +125,14 @@ def test_everything_is_said_once_at_first_and_every_module_told_to_draw_nothing(
     assert not again.duties
     assert not again.findings.conditions
     assert not again.findings.points
+
+
+def test_catalogue_knows_all_that_is_told() -> None:
+    rig = Rig()
+    rig.run(60.0)
+    catalogue = load_catalogue()
+    for kind, _, key in rig.said:
+        assert catalogue.point(kind, key) or catalogue.condition(kind, key), f"{key} of {kind}"
 
 
 def test_nobody_is_told_anything_while_it_is_not_enabled() -> None:
@@ -516,6 +525,18 @@ def test_what_was_given_up_stays_so_over_a_restart_and_is_tried_again_on_command
     rig.run(60.0)
     assert rig.so("equalizing_deactivated") == set()
     assert rig.told[2] == TOP
+
+
+def test_end_has_all_draw_nothing_and_the_next_decision_begins_anew() -> None:
+    rig = Rig()
+    rig.high(2)
+    rig.high(6)
+    ended = rig.equaliser.end()
+    assert ended == {2: 0, 6: 0}
+    assert rig.equaliser.end() == {}
+    rig.told |= ended
+    rig.run(1.0, 1.0)
+    assert (rig.told[2], rig.told[6]) == (TOP, TOP)
 
 
 def test_recovered_block_is_tried_again_only_after_an_hour() -> None:

@@ -99,6 +99,21 @@ class Equaliser:
         """Return what the equalising of a string does, or what keeps it from working."""
         return self._strings[string - 1].why
 
+    def end(self) -> dict[int, int]:
+        """Return the duties that end all drawing; the next decision begins anew.
+
+        For when nobody will decide any more, or deciding has failed: a link has modules go on until it is told otherwise.
+        """
+        told = self._echo.told
+        ended = {number: 0 for number, duty in enumerate(told) if duty}
+        for number in ended:
+            told[number] = 0
+        for workings in self._strings:
+            workings.why = Why.OFF
+            workings.regulator.rest()
+            self._note(workings)
+        return ended
+
     def state(self, now: float, wall: float) -> dict[str, object]:
         """Return what should survive a restart, as JSON has it."""
         return {"wall": wall, "pause": self.remaining(now), "strings": dump(self._strings)}

@@ -72,11 +72,9 @@ class Regulator:
     def step(self, voltages: Sequence[float | None], target: float, seconds: float, *, learn: bool = True) -> list[int]:
         """Return the duties in percent of what modules can; 0 where the voltage is not known.
 
-        `learn`: whether integrals go on. During a boost charge voltages differ since some blocks are full before others,
-        which says little of what they will need on float.
-
         Modules take whole percents only, which are coarse for small blocks: the fractions are carried over to the next
-        step, so that the mean of minutes is what was asked for.
+        step, so that the mean of minutes is what was asked for. `learn`: whether integrals go on; not during a boost
+        charge, when voltages differ since some blocks are full before others, whatever they will need on float.
         """
         self.observe(voltages, target, seconds)
         if learn:
@@ -127,4 +125,4 @@ class Regulator:
         self.deviation = [None] * len(self.deviation)
 
 
-__all__ = ["FULL_POWER_CAPACITY", "GAIN", "LONGEST", "RESET_TIME", "SMOOTHING", "Regulator", "limit_of"]
+__all__ = ["FULL_POWER_CAPACITY", "GAIN", "LONGEST", "RESET_TIME", "SMOOTHING", "YIELDING", "Regulator", "limit_of"]
