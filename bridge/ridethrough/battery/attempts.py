@@ -14,18 +14,19 @@ class Attempts:
         self._owner = owner
         self._failing: set[str] = set()
 
-    def __call__(self, name: str, work: Callable[[], object]) -> None:
-        """Do one of the things."""
+    def __call__(self, name: str, work: Callable[[], object]) -> bool:
+        """Do one of the things; whether it was done."""
         try:
             work()
         except Exception:
             if name not in self._failing:
                 _LOGGER.exception("%s: %s failed; everything else goes on", self._owner, name)
             self._failing.add(name)
-        else:
-            if name in self._failing:
-                _LOGGER.info("%s: %s works again", self._owner, name)
-            self._failing.discard(name)
+            return False
+        if name in self._failing:
+            _LOGGER.info("%s: %s works again", self._owner, name)
+        self._failing.discard(name)
+        return True
 
 
 __all__ = ["Attempts"]

@@ -107,14 +107,21 @@ class Cores:
         self._attempt("the watch over thermal runaways", lambda: self._protect(now))
         self._attempt("the detection of discharges", lambda: self._follow(now))
         self._attempt("the counting of charges", lambda: self._count(now))
-        self._attempt("the judge", lambda: self._judge(now))
+        judged = self._attempt("the judge", lambda: self._judge(now))
         self._attempt("the general alarm", lambda: self._sound(now))
-        self._attempt("equalising", lambda: self._equalise(now, utc))
+        # Without a judge nobody would know of the alarms that must stop it (manual M:6945).
+        if not judged or not self._attempt("equalising", lambda: self._equalise(now, utc)):
+            self._attempt("the end of equalising", self.rest)
         self._attempt("the measurement of impedances", lambda: self._measure(now, utc))
         self._board.changed.clear()
         if now - self._noted >= MINUTE:
             self._noted = now
             self.note(now, utc)
+
+    def rest(self) -> None:
+        """Let no module draw power any longer: nobody decides about it for now."""
+        if self._bus is not None and (duties := self.equaliser.end()):
+            self._bus.equalise(duties)
 
     def note(self, now: float, utc: datetime, *, everything: bool = False) -> None:
         """Note what a restart must not forget; what only goes on, while it does."""

@@ -152,6 +152,8 @@ class Keeper:
                 await self._clock.sleep(STEP)
         finally:
             end()
+            if self._cores is not None:
+                self._cores.rest()
 
     async def remember(self) -> None:
         """Write down what must not be forgotten when it is due, for ever; a slow disk holds up nothing else."""

@@ -12,6 +12,7 @@ import pytest
 
 from ridethrough.battery.board import Board
 from ridethrough.battery.bus import Pace
+from ridethrough.battery.judge import Judge
 from ridethrough.battery.keeper import Services
 from ridethrough.battery.memory import MemoryFault
 from ridethrough.config.battery import (
@@ -243,8 +244,32 @@ async def test_one_part_that_fails_keeps_none_of_the_others_from_working(
         assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
             "battery-1: the detection of discharges failed; everything else goes on"
         ]
+        caplog.set_level(logging.INFO)
+        await rig.clock.advance(2)
+        assert "battery-1: the detection of discharges works again" in caplog.messages
         rig.read(block(3), module_temperature=22.0)
         await rig.clock.advance(5)
+
+
+async def test_without_a_judge_and_without_a_keeper_no_module_draws_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M:6945: alarms stop equalising, so whoever cannot see them must not go on with it."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault on purpose")
+
+    config = replace(CONFIG, equalising=EqualisingConfig(enabled=True))
+    async with running(Rig(config)) as rig:
+        rig.fill()
+        rig.read(block(1), module_voltage=13.9)
+        await rig.clock.advance(200)
+        assert rig.bus.duties[1] > 0
+        with monkeypatch.context() as patch:
+            patch.setattr(Judge, "__call__", fail)
+            await rig.clock.advance(2)
+            assert set(rig.bus.duties.values()) == {0}
+        await rig.clock.advance(60)
+        assert rig.bus.duties[1] > 0
+    assert set(rig.bus.duties.values()) == {0}
 
 
 # What the bus is told
