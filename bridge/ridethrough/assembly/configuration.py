@@ -135,7 +135,7 @@ class Configuration:
                 _LOGGER.info("Feeds that are new, other or gone: %s", ", ".join(feeds))
             if self._automation is not None and (sections := await self._automation.configure(config)):
                 _LOGGER.info("The configuration is other under: %s", ", ".join(sections))
-            applied = {*SECTIONS.values(), "feeds", "agents", "jobs", "plans"}
+            applied = {*SECTIONS.values(), "batteries", "feeds", "agents", "jobs", "plans"}
             rest = [one.name for one in fields(BridgeConfig) if one.name not in applied]
             other = [name for name in rest if getattr(config, name) != getattr(self._config, name)]
             if other:

@@ -7,8 +7,12 @@ from datetime import datetime
 import os
 from types import MappingProxyType
 
+from ridethrough.battery.children import children, suffix
+from ridethrough.battery.keeper import Services
+from ridethrough.battery.layout import SYSTEM
 from ridethrough.clock import Clock
 from ridethrough.config import DeviceConfig
+from ridethrough.config.battery import BatteryConfig
 from ridethrough.links import LinkContext
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site, Source
 from ridethrough.store import Charge
@@ -31,10 +35,12 @@ class Plant:
         mint: Callable[[str], DeviceId],
         known: frozenset[DeviceId] = frozenset(),
         charges: Mapping[DeviceId, Charge] = MappingProxyType({}),
+        services: Services | None = None,
     ) -> None:
         """Begin without devices. `known` are those that have been connected in earlier runs of the bridge.
 
-        `charges` are the last ones of batteries whose charge is worked out.
+        `charges` are the last ones of batteries whose charge is worked out, `services` are what battery systems
+        need of the bridge.
         """
         self._bridge = bridge
         self._site = site
@@ -45,6 +51,8 @@ class Plant:
         self._mint = mint
         self._known = known
         self._charges = dict(charges)
+        self._services = services or Services()
+        self._kept = dict(self._services.kept)
         self._units: dict[str, Unit] = {}
 
     @property
@@ -75,10 +83,16 @@ class Plant:
         build_link(config, LinkContext.alone(self._clock))
         old = self._units[config.key]
         self._charges |= computed_charges(self._site, self._clock.utc(), [old.id])
-        await old.stop()
+        self._kept[old.id] = await old.stop()
         # From here on nothing is awaited: clients see the device go and come in one moment, and ask for it anew.
         device = self._site.devices[old.id]
-        raised = list(self._raised(old.id))
+        staying = self._staying(config)
+        raised = []
+        for one in self._raised(old.id):
+            if staying is None or one[0] in staying:
+                raised.append(one)
+            else:
+                self._end(one[0], one[1])
         self._site.remove(old.id)
         for owner, condition, since in raised:
             self._site.restore(owner, condition, since)
@@ -92,13 +106,10 @@ class Plant:
     async def remove(self, key: str) -> None:
         """End a device's link and take it out of the site; what was raised ends with it."""
         unit = self._units.pop(key)
-        await unit.stop()
+        self._kept[unit.id] = await unit.stop()
         with self._site.transaction():
-            ended: dict[DeviceId, dict[str, bool]] = {}
-            for owner, condition, _ in self._raised(unit.id):
-                ended.setdefault(owner, {})[condition] = False
-            for owner, conditions in ended.items():
-                self._site.lane(owner, None, Source.CONFIGURED).post(conditions=conditions)
+            for owner, condition, _ in list(self._raised(unit.id)):
+                self._end(owner, condition)
         self._site.remove(unit.id)
 
     async def stop(self) -> None:
@@ -145,7 +156,19 @@ class Plant:
             mint=self._mint,
             known=known or device.id in self._known,
             charge=self._charges.get(device.id),
+            services=replace(self._services, kept=self._kept),
         )
+
+    def _end(self, owner: DeviceId, condition: str) -> None:
+        """End what is raised of a device that goes for good."""
+        self._site.lane(owner, None, Source.CONFIGURED).post(conditions={condition: False})
+
+    def _staying(self, config: DeviceConfig) -> frozenset[DeviceId] | None:
+        """Return which devices there will be; None where only the link can tell."""
+        if not isinstance(config, BatteryConfig):
+            return None
+        places = [SYSTEM, *(place for place, _ in children(config))]
+        return frozenset(self._mint(f"{config.key}{suffix(place)}") for place in places)
 
     def _raised(self, device: DeviceId) -> Iterator[tuple[DeviceId, str, datetime]]:
         for key, state in self._site.conditions(device).items():

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from ridethrough import __version__
 from ridethrough.api import ApiServer, ApiStartError
+from ridethrough.battery.keeper import Services
 from ridethrough.catalogue import Severity, load_catalogue
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.config import BridgeConfig, ConfigError, Problem, profiles
 from ridethrough.config.file import ConfigFile
 from ridethrough.events import EdgeKind, Event, EventKind, JournalError, Orders, Recorder, tell_unfinished
+from ridethrough.events.zone import zone_of
 from ridethrough.feeds import Directory, FeedContext
 from ridethrough.links import LinkContext, SerialPorts, TrapListener, check_link, check_links
 from ridethrough.site import Commands, Device, Memories, Site, keep_expiring
@@ -65,9 +67,16 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         known = await store.journal.devices()
-        charges = await store.charges.load()
         plant = Plant(
-            bridge, site, commands, context, memories=memories, mint=identities.mint, known=known, charges=charges
+            bridge,
+            site,
+            commands,
+            context,
+            memories=memories,
+            mint=identities.mint,
+            known=known,
+            charges=await store.charges.load(),
+            services=Services(store.batteries, await store.batteries.load(), zone_of(config.jobs.time_zone)),
         )
         keeper = ChargeKeeper(site, store.charges, clock)
         for device in config.devices:

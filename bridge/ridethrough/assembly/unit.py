@@ -1,12 +1,16 @@
 """One configured device and its link, as they run."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from ridethrough.battery.children import children, corrections, layout_of
+from ridethrough.battery.keeper import Keeper, Services
 from ridethrough.clock import Clock
 from ridethrough.config import DeviceConfig, UpsConfig
-from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, open_link
+from ridethrough.config.battery import BatteryConfig
+from ridethrough.links import Credentials, Link, LinkContext, LinkRunner, LinkState, LinkUrl, Parts, open_link
 from ridethrough.site import Commands, Device, DeviceId, Memories, Site
 from ridethrough.store import Charge
 from ridethrough.tasks import Supervisor
@@ -21,6 +25,8 @@ def credentials(config: DeviceConfig) -> Credentials:
 
 def build_link(config: DeviceConfig, context: LinkContext) -> Link:
     """Make a device's link, with its pipe; nothing is connected yet. Raises ValueError with a sentence."""
+    if isinstance(config, BatteryConfig):
+        context = replace(context, layout=layout_of(config))
     link = open_link(config.link, credentials(config), context)
     if isinstance(config, UpsConfig) and config.pipe is not None:
         link.pipe(config.pipe.port, config.pipe.allow)
@@ -43,10 +49,11 @@ class Unit:
         mint: Callable[[str], DeviceId],
         known: bool,
         charge: Charge | None = None,
+        services: Services | None = None,
     ) -> None:
         """Put the device into the site, with what the journal knows of it; `known`: it has been connected before.
 
-        `charge` is the battery's last one that was worked out.
+        `charge` is the battery's last one that was worked out, `services` what battery systems need.
         """
         self.config = config
         self.id = device.id
@@ -55,8 +62,30 @@ class Unit:
         self._over = False
         self._pauses = 0
         self.runner = LinkRunner(
-            link, device, site, commands, clock, memories=memories, granted=config.allow, mint=mint, known=known
+            link,
+            device,
+            site,
+            commands,
+            clock,
+            memories=memories,
+            granted=config.allow,
+            mint=mint,
+            known=known,
+            parts=parts(config),
         )
+        self.keeper: Keeper | None = None
+        if isinstance(config, BatteryConfig) and config.enabled:
+            self.keeper = Keeper(
+                config,
+                device.id,
+                site,
+                commands,
+                clock,
+                bus=link.bus,
+                mint=mint,
+                judged=link.judges,
+                services=services or Services(),
+            )
         self._end_work = work_out(config, device.id, site, commands, clock, charge)
 
     @property
@@ -77,16 +106,20 @@ class Unit:
     def start(self) -> None:
         """Run the link, unless the configuration has switched the device off."""
         if self.config.enabled:
+            if self.keeper is not None:
+                self._supervisor.start(f"The keeper of {self.config.key}", self.keeper.run)
+                self._supervisor.start(f"The memory of {self.config.key}", self.keeper.remember)
             self._supervisor.start(f"The link of {self.config.key}", self.runner.run)
         else:
             self.runner.disable()
 
-    async def stop(self) -> None:
-        """End the link; returns when its port is free."""
+    async def stop(self) -> Mapping[str, str]:
+        """End the link; returns when its port is free, with what a battery system must not forget."""
         self._over = True
         await self._supervisor.stop()
         self.runner.close()
         self._end_work()
+        return {} if self.keeper is None else await self.keeper.stop()
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -101,10 +134,18 @@ class Unit:
                 self.start()
 
 
+def parts(config: DeviceConfig) -> Parts | None:
+    """Return what the configuration says of the devices that belong to one; None where it says nothing."""
+    if not isinstance(config, BatteryConfig):
+        return None
+    names = {(place.kind, str(place.number)): name for place, name in children(config)}
+    return Parts(names, corrections(config))
+
+
 def serial_port(link: str) -> str | None:
     """Return the path of the serial port that a link's URL names, None when it names none."""
     url = LinkUrl.parse(link)
     return url.path if url.path and not url.host and Path(url.path).is_absolute() else None
 
 
-__all__ = ["Unit", "build_link", "credentials", "serial_port"]
+__all__ = ["Unit", "build_link", "credentials", "parts", "serial_port"]

@@ -14,6 +14,8 @@ MODULES = 512
 """Most modules of one system."""
 STRINGS = 16
 BOXES = 4
+OUTPUTS = 4
+"""Of each box, and as many inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +235,28 @@ class BatteryConfig(DeviceConfig):
         """How many modules there are."""
         return sum(string.modules for string in self.strings)
 
+    @property
+    def parts(self) -> Mapping[str, int]:
+        """How many devices of each kind belong to it."""
+        sensors = {"none": 0, "one": 1, "each": len(self.strings)}[self.sensors.count]
+        return {
+            "battery_string": len(self.strings),
+            "battery_module": self.modules,
+            "current_sensor": sensors,
+            "io_box": len(self.boxes),
+        }
+
+    @property
+    def breakers(self) -> tuple[tuple[int, int], ...]:
+        """Box and output of each breaker, counted on from box 1, output 1 (manual M:6268)."""
+        count = {"none": 0, "one": 1, "each": len(self.strings)}[self.runaway.breakers]
+        return tuple((index // OUTPUTS + 1, index % OUTPUTS + 1) for index in range(count))
+
 
 __all__ = [
     "BOXES",
     "MODULES",
+    "OUTPUTS",
     "STRINGS",
     "Band",
     "BatteryConfig",

@@ -1,7 +1,7 @@
 """Which devices there will be, by the configuration alone: what jobs and plans may name."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ridethrough.catalogue import CommandType, ConditionType, load_catalogue
 
@@ -27,6 +27,8 @@ class Inventory:
     """Key of each device to the command groups that its `allow:` names."""
     thresholds: Mapping[str, tuple[ThresholdConfig, ...]]
     disabled: frozenset[str] = frozenset()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of devices that say beforehand what belongs to them: how many there are of each kind, numbered from 1."""
 
     def kind_of(self, key: str) -> str | None:
         """Return what kind of device a key stands for; None when there can be none such.
@@ -38,9 +40,18 @@ class Inventory:
             return self.kinds[key]
         owner, slash, part = key.partition("/")
         kind, hyphen, number = part.rpartition("-")
-        if slash and hyphen and number and owner in self.kinds and kind in load_catalogue().kinds:
-            return kind
-        return None
+        if not (slash and hyphen and number and owner in self.kinds and kind in load_catalogue().kinds):
+            return None
+        if owner in self.counts and number != ALL:
+            count = self.counts[owner].get(kind, 0)
+            return kind if number.isdecimal() and 1 <= int(number) <= count and number[0] != "0" else None
+        return kind
+
+    def example(self, owner: str) -> str:
+        """Return the key of something that belongs to a device, or could."""
+        found = [key for key in self.kinds if key.startswith(f"{owner}/")]
+        found += [f"{owner}/{kind}-{count}" for kind, count in self.counts.get(owner, {}).items() if count]
+        return found[0] if found else f"{owner}/outlet-2"
 
     def owner_of(self, key: str) -> str:
         """Return the key of the configured device that this is, or belongs to."""
@@ -59,13 +70,19 @@ class Inventory:
         if slash and rest == ALL:
             yield from ((key, kind) for key, kind in self.kinds.items() if key.startswith(f"{owner}/"))
             if owner in self.kinds:
-                yield from ((f"{owner}/{kind}-{ALL}", kind) for kind in PARTS.get(self.kinds[owner], ()))
+                yield from ((f"{owner}/{kind}-{ALL}", kind) for kind in self._parts(owner))
         elif pattern == ALL:
             yield from self.kinds.items()
-            for key, kind in self.kinds.items():
-                yield from ((f"{key}/{part}-{ALL}", part) for part in PARTS.get(kind, ()))
+            for key in self.kinds:
+                yield from ((f"{key}/{part}-{ALL}", part) for part in self._parts(key))
         elif (found := self.kind_of(pattern)) is not None:
             yield pattern, found
+
+    def _parts(self, owner: str) -> tuple[str, ...]:
+        """Return the kinds of what there is, or can be, of a device."""
+        counts = self.counts.get(owner)
+        kinds = PARTS.get(self.kinds[owner], ())
+        return kinds if counts is None else tuple(kind for kind in kinds if counts.get(kind))
 
     def condition(self, key: str, kind: str, condition: str) -> ConditionType | None:
         """Find a condition of a device; one of a threshold only when that is configured with this level."""
@@ -117,6 +134,7 @@ def inventory(config: BridgeConfig) -> Inventory:
         {device.key: device.thresholds for device in config.devices},
         frozenset(one.key for one in config.devices if not one.enabled)
         | frozenset(one.key for one in config.agents.computers if not one.enabled),
+        {battery.key: battery.parts for battery in config.batteries},
     )
 
 

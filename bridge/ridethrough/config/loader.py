@@ -94,7 +94,11 @@ def _note_conflicts(document: Document, config: BridgeConfig, check_links: Links
     problems = dict(check_links(wired))
     if _MODBUS in problems:
         document.problem(document.line(_MODBUS_PORT), f"{_where(_MODBUS_PORT)}{problems[_MODBUS]}", _MODBUS_PORT)
-    for section, devices in ((Key.UPS, config.ups), (Key.TRANSFER_SWITCHES, config.transfer_switches)):
+    for section, devices in (
+        (Key.UPS, config.ups),
+        (Key.TRANSFER_SWITCHES, config.transfer_switches),
+        (Key.BATTERIES, config.batteries),
+    ):
         for index, device in enumerate(devices):
             if device.key in problems:
                 place = (section, index, Key.LINK)
@@ -109,7 +113,7 @@ def _where(path: tuple[str | int, ...]) -> str:
 def _note_duplicates(document: Document) -> None:
     """Two devices with one identity would be one; say so even when something else is wrong with them."""
     first: dict[str, int] = {}
-    for section in (Key.UPS, Key.TRANSFER_SWITCHES):
+    for section in (Key.UPS, Key.TRANSFER_SWITCHES, Key.BATTERIES):
         entries = document.tree.get(section) if isinstance(document.tree, dict) else None
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             key = entry.get(Key.ID) if isinstance(entry, dict) else None

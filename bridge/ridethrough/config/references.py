@@ -109,8 +109,8 @@ def _device_faults(cause: Cause, known: Inventory) -> Iterator[Fault]:
             if pattern.endswith(f"/{ALL}") and owner in known.kinds:
                 yield where, f"nothing can belong to {owner}"
             elif owner in known.kinds and "/" in pattern:
-                parts = [key for key in known.kinds if key.startswith(f"{owner}/")] or [f"{owner}/outlet-2"]
-                yield where, f"{owner} has no {pattern.partition('/')[2]}; write a part as in {parts[0]}"
+                part = pattern.partition("/")[2]
+                yield where, f"{owner} has no {part}; write a part as in {known.example(owner)}"
             else:
                 yield where, unknown("the device", pattern, (*known.kinds, ALL))
         found += matched

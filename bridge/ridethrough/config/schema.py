@@ -14,7 +14,8 @@ from ridethrough.maps.registers import profile_names
 
 from .action_schema import action
 from .agent_schema import agents, check_agents
-from .device import Limits, ThresholdConfig
+from .battery_schema import batteries, check_batteries
+from .device import DeviceConfig, Limits, ThresholdConfig
 from .document import Tree
 from .feed_schema import feeds
 from .job_schema import jobs
@@ -58,6 +59,7 @@ class Key:
     ALARM = "alarm"
     ALLOW = "allow"
     API = "api"
+    BATTERIES = "batteries"
     BATTERY_HEALTH_LEVEL = "battery_health_level"
     BATTERY_INSTALLED = "battery_installed"
     BATTERY_TOO_OLD_AFTER = "battery_too_old_after"
@@ -129,6 +131,13 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             raise vol.Invalid(_misplaced(config.link, found), path=[Key.LINK])
         return config
 
+    def a_battery_link(value: Tree) -> str:
+        link = a_link(value)
+        found = kinds.get(link) or "battery_system"
+        if found != "battery_system":
+            raise vol.Invalid(_misplaced(link, found))
+        return link
+
     tls = section(
         {vol.Required(Key.CERTIFICATE): a_file, vol.Required(Key.KEY): a_file}, lambda values: TlsConfig(**values)
     )
@@ -156,12 +165,12 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
         vol.Optional(Key.PASSWORD): password,
         vol.Optional(Key.COMMUNITY): password,
         vol.Optional(Key.PRIVACY_PASSWORD): password,
-        vol.Optional(Key.POWER): measure(APPARENT_POWER),
         vol.Optional(Key.THRESHOLDS): each(threshold),
         vol.Optional(Key.ALLOW): groups,
     }
+    powered = device | {vol.Optional(Key.POWER): measure(APPARENT_POWER)}
     ups = section(
-        device
+        powered
         | {
             vol.Optional(Key.MODEL): profile,
             vol.Optional(Key.LOAD): measure(APPARENT_POWER),
@@ -175,7 +184,7 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
         },
         lambda values: a_device("ups", values),
     )
-    transfer_switch = section(device, lambda values: a_device("transfer_switch", values))
+    transfer_switch = section(powered, lambda values: a_device("transfer_switch", values))
     return section(
         {
             vol.Optional(Key.NAME, default="Ridethrough"): text,
@@ -185,6 +194,9 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
             vol.Optional(Key.FEEDS, default=dict): feeds(a_file),
             vol.Optional(Key.UPS, default=list): each(ups),
             vol.Optional(Key.TRANSFER_SWITCHES, default=list): each(transfer_switch),
+            vol.Optional(Key.BATTERIES, default=list): batteries(
+                device | {vol.Required(Key.LINK): a_battery_link}, _check_thresholds
+            ),
             vol.Optional(Key.JOBS, default=dict): jobs(a_file),
             vol.Optional(Key.PLANS, default=list): plans(action),
             vol.Optional(Key.AGENTS, default=dict): agents(),
@@ -193,7 +205,11 @@ def schema(folder: Path, check_link: LinkCheck | None = None) -> Callable[[Tree]
     )
 
 
-_LISTS = {"ups": ("a UPS", Key.UPS), "transfer_switch": ("a transfer switch", Key.TRANSFER_SWITCHES)}
+_LISTS = {
+    "ups": ("a UPS", Key.UPS),
+    "transfer_switch": ("a transfer switch", Key.TRANSFER_SWITCHES),
+    "battery_system": ("a battery system", Key.BATTERIES),
+}
 """What kinds of devices are called, and where they stand."""
 
 
@@ -209,6 +225,7 @@ def _bridge(values: dict[str, Any]) -> BridgeConfig:
             name, permitted = _LISTS[kinds[device]][0], ", ".join(profile_names(kinds[device]))
             message = f"{chosen} is no register map of {name}, which {device} is; permitted: {permitted}"
             raise vol.Invalid(message, path=[Key.FEEDS, *path])
+    check_batteries(config)
     check_agents(config)
     check_plans(config)
     listeners = list(config.listeners())
@@ -238,16 +255,23 @@ def _device(kind: Literal["ups", "transfer_switch"], values: dict[str, Any]) -> 
     rating = apply_profile(config).power
     if config.load is not None and rating is not None and config.load > rating:
         raise vol.Invalid(f"must not exceed power, {rating:g} VA", path=[Key.LOAD])
+    _check_thresholds(config)
+    return config
+
+
+def _check_thresholds(config: DeviceConfig) -> None:
+    """Check the thresholds of a device together. Raises vol.Invalid."""
     keys = [one.key for one in config.thresholds]
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise vol.Invalid(f"{key} stands twice; give one of them an id", path=[Key.THRESHOLDS, index])
-    faults = [(index, found) for index, one in enumerate(config.thresholds) if (found := fault(kind, one)) is not None]
+    faults = [
+        (index, found) for index, one in enumerate(config.thresholds) if (found := fault(config.kind, one)) is not None
+    ]
     if faults:
         raise vol.MultipleInvalid(
             [vol.Invalid(message, path=[Key.THRESHOLDS, index, *where]) for index, (where, message) in faults]
         )
-    return config
 
 
 def profile(value: Tree) -> str:

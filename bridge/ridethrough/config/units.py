@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import re
 
-_NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*([^\W\d_]*)", re.ASCII)
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(%|°?[A-Za-zΩΩ]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,29 @@ REGISTRATION = Measure({"s": 1.0, "min": 60.0}, 30.0, 65535.0)
 """Seconds that a foreign device is known to a BBMD."""
 ANSWER = Measure({"s": 1.0, "ms": 0.001}, 0.1, 60.0)
 """Seconds to wait for an answer."""
+
+
+# Of batteries
+
+VOLTAGE = Measure({"V": 1.0, "mV": 0.001}, 0.0, 1000.0)
+VOLTAGE_OFFSET = Measure({"V": 1.0, "mV": 0.001}, -1.0, 1.0)
+CAPACITY = Measure({"Ah": 1.0}, 0.1, 10_000.0)
+CURRENT = Measure({"A": 1.0, "mA": 0.001}, -5000.0, 5000.0)
+"""Negative while discharging (manual M:5662)."""
+CURRENT_DIFFERENCE = Measure({"A": 1.0, "mA": 0.001}, 0.0, 5000.0)
+TEMPERATURE = Measure({"°C": 1.0, "C": 1.0}, -40.0, 100.0)
+TEMPERATURE_DIFFERENCE = Measure({"K": 1.0, "°C": 1.0, "C": 1.0}, 0.5, 60.0)
+TEMPERATURE_OFFSET = Measure({"K": 1.0, "°C": 1.0, "C": 1.0}, -20.0, 20.0)
+IMPEDANCE = Measure({"mΩ": 1.0, "mOhm": 1.0, "Ω": 1000.0, "Ohm": 1000.0}, 0.0, 10_000.0)
+IMPEDANCE_OFFSET = Measure({"mΩ": 1.0, "mOhm": 1.0}, -1000.0, 1000.0)
+PERCENT = Measure({"%": 1.0, "percent": 1.0}, 0.0, 100.0)
+PERCENT_DIFFERENCE = Measure({"%": 1.0, "percent": 1.0}, 0.1, 1000.0)
+"""By which something may differ, of which there can be more than all."""
+ALARM_DELAY = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 0.0, 72 * 3600.0)
+"""For which low voltages raise nothing after a discharge (manual M:6539)."""
+GIVE_UP = Measure({"d": 1.0, "h": 1.0 / 24.0}, 1.0, 60.0)
+"""Days without effect after which equalising ends (manual M:7771)."""
+MEASURE_EVERY = Measure({"h": 1.0, "d": 24.0}, 1.0, 24.0 * 31)
+"""Hours between two measurements of impedances (manual M:5564)."""
+LOG_INTERVAL = Measure({"s": 1.0, "min": 60.0, "h": 3600.0}, 1.0, 3600.0)
+LOG_SIZE = Measure({"MB": 1.0, "GB": 1000.0}, 1.0, 1_000_000.0)

@@ -3,7 +3,7 @@
 from .base import Credentials, Link, LinkError, LinkUrl
 from .context import LinkContext
 from .ports import SerialPorts
-from .runner import LinkRunner, LinkState
+from .runner import LinkRunner, LinkState, Parts
 from .schemes import LINKS, check_link, check_links, open_link
 from .trace import Subscription, Trace
 from .traps import TrapListener
@@ -17,6 +17,7 @@ __all__ = [
     "LinkRunner",
     "LinkState",
     "LinkUrl",
+    "Parts",
     "SerialPorts",
     "Subscription",
     "Trace",

@@ -161,6 +161,8 @@ class Link(ABC):
     """False where only the equipment itself can say what it is, as a card may sit in a transfer switch."""
     shares_line: ClassVar[bool] = False
     """Whether several links of this scheme may use one serial line, as devices on RS-485 do."""
+    judges: ClassVar[bool] = False
+    """Whether equipment behind it judges battery modules itself, so that its conditions hold and none are worked out."""
     bus: Bus | None = None
     """What a battery system may ask of it, for links to battery modules that can be told something."""
     deadline: float = 5.0

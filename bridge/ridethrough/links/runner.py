@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 import logging
 import math
 import random
+from types import MappingProxyType
 
 from ridethrough.clock import Clock
 from ridethrough.site import (
@@ -49,6 +50,16 @@ class LinkState(StrEnum):
     """Grey."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the configuration says of the devices that belong to another."""
+
+    names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By kind and number; the link's own name for others."""
+    corrections: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What is added to points that are measured, by kind and key (manual M:5555)."""
+
+
 class LinkRunner:
     """Owns one link: runs it, restarts it with back-off, and reports for it."""
 
@@ -65,10 +76,12 @@ class LinkRunner:
         mint: Callable[[str], DeviceId],
         backoff: Backoff | None = None,
         known: bool = False,
+        parts: Parts | None = None,
     ) -> None:
         """`granted` are the command groups the configuration allows; `mint` gives a child's key its identity.
 
-        `known` says that the device has been connected before, in an earlier run of the bridge.
+        `known` says that the device has been connected before, in an earlier run of the bridge. `parts` is what the
+        configuration says of the children.
         """
         self._link = link
         self._site = site
@@ -81,6 +94,9 @@ class LinkRunner:
         self._began = clock.monotonic()
         self._device = device.id
         self._offers: list[Callable[[], None]] = []
+        self.parts = Parts() if parts is None else parts
+        self._shown: dict[DeviceId, frozenset[str]] = {}
+        """The commands of each device that are there because of the link; others may offer further ones."""
         self.offered: frozenset[str] = frozenset()
         """Commands that the device and what belongs to it can carry out, granted or not."""
         site.put(device)
@@ -171,9 +187,10 @@ class LinkRunner:
                 model=identity.model or device.model,
                 serial=identity.serial or device.serial,
                 firmware=identity.firmware or device.firmware,
-                commands=offered,
+                commands=(device.commands - self._shown.get(device_id, frozenset())) | offered,
             )
         )
+        self._shown[device_id] = offered
 
     def child(self, parent_id: DeviceId, kind: str, number: str, name: str) -> DeviceReport:
         """Make a child device with an identity of its own, and a report for it."""
@@ -182,7 +199,7 @@ class LinkRunner:
         device_id = self._mint(key)
         if device_id not in self._site.devices:
             self._site.put(Device(device_id, key, kind, name, parent=parent.id))
-        return DeviceReport(self, device_id, number)
+        return DeviceReport(self, device_id, number, self.parts.corrections.get(kind, {}))
 
     def rename(self, device_id: DeviceId, name: str) -> None:
         """Take over what the device calls its child now."""
@@ -274,9 +291,16 @@ def _foreseen(error: Exception) -> bool:
 class DeviceReport:
     """Posts what a link reads of one device; implements `Report`."""
 
-    def __init__(self, runner: LinkRunner, device: DeviceId, number: str | None) -> None:
-        """Open the device's lanes and offer its commands."""
+    def __init__(
+        self,
+        runner: LinkRunner,
+        device: DeviceId,
+        number: str | None,
+        corrections: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Open the device's lanes and offer its commands; `corrections` are added to what is measured."""
         self._runner = runner
+        self._corrections = corrections
         self.device = device
         self._status = runner.lane(device, slow=False)
         self._details = runner.lane(device, slow=True)
@@ -290,12 +314,12 @@ class DeviceReport:
     def status(self, points: Points, conditions: Conditions | None = None) -> None:
         """See `Report`."""
         with self._runner.site.transaction():
-            self._status.post(points, conditions)
+            self._status.post(self._corrected(points), conditions)
             self._runner.good()
 
     def details(self, points: Points, conditions: Conditions | None = None) -> None:
         """See `Report`."""
-        self._details.post(points, conditions)
+        self._details.post(self._corrected(points), conditions)
 
     def dropped(self, keys: list[str]) -> None:
         """See `Report`."""
@@ -309,6 +333,7 @@ class DeviceReport:
     def child(self, kind: str, number: str, name: str) -> DeviceReport:
         """See `Report`."""
         report = self._children.get((kind, number))
+        name = self._runner.parts.names.get((kind, number), name)
         if report is None:
             report = self._children[kind, number] = self._runner.child(self.device, kind, number, name)
         self._runner.rename(report.device, name)
@@ -318,6 +343,16 @@ class DeviceReport:
         """See `Report`."""
         return self._runner.site.transaction()
 
+    def _corrected(self, points: Points) -> Points:
+        if not any(self._corrections.values()):
+            return points
+        return {
+            key: value + self._corrections[key]
+            if key in self._corrections and isinstance(value, int | float) and not isinstance(value, bool)
+            else value
+            for key, value in points.items()
+        }
+
     def lost(self) -> None:
         """Mark everything that was reported as lost, children included: the link is gone."""
         self._status.lost()
@@ -326,4 +361,4 @@ class DeviceReport:
             report.lost()
 
 
-__all__ = ["DeviceReport", "LinkRunner", "LinkState"]
+__all__ = ["DeviceReport", "LinkRunner", "LinkState", "Parts"]

@@ -1,6 +1,6 @@
 """What a person or a job may ask of a device, and how it ended."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .reading import DeviceId, Value
@@ -36,15 +36,29 @@ class Commands:
         """Create an empty switchboard for `site`."""
         self._site = site
         self._performers: dict[DeviceId, Performer] = {}
+        self._own: dict[DeviceId, dict[str, Performer]] = {}
+        """Of commands that someone else than the link carries out, by key."""
         self._listeners: dict[DeviceId, list[Listener]] = {}
 
-    def offer(self, device: DeviceId, performer: Performer) -> Callable[[], None]:
-        """Let `performer` carry out the commands of `device`; returns what withdraws the offer."""
-        self._performers[device] = performer
+    def offer(
+        self, device: DeviceId, performer: Performer, commands: Iterable[str] | None = None
+    ) -> Callable[[], None]:
+        """Let `performer` carry out the commands of `device`; returns what withdraws the offer.
+
+        With `commands` only those, which nobody else is asked for then: what the bridge itself does for a device beside
+        what its link can do.
+        """
+        if commands is None:
+            self._performers[device] = performer
+        else:
+            self._own.setdefault(device, {}).update(dict.fromkeys(commands, performer))
 
         def withdraw() -> None:
             if self._performers.get(device) is performer:
                 del self._performers[device]
+            kept = {key: one for key, one in self._own.pop(device, {}).items() if one is not performer}
+            if kept:
+                self._own[device] = kept
 
         return withdraw
 
@@ -84,7 +98,7 @@ class Commands:
                 f"{device.name} does not offer {command}, or the configuration does not grant it: "
                 f"see allow: under {device.key}.",
             )
-        performer = self._performers.get(device_id)
+        performer = self._own.get(device_id, {}).get(command) or self._performers.get(device_id)
         if performer is None:
             raise CommandError("offline", f"{device.name} cannot be reached at the moment.")
         for listener in tuple(self._listeners.get(device_id, ())):

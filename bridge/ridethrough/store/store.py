@@ -10,6 +10,7 @@ from typing import Self
 
 from ridethrough.clock import Clock, SystemClock
 
+from .batteries import Batteries
 from .charges import Charges
 from .database import Database, StoreError
 from .facts import Facts
@@ -33,6 +34,7 @@ class Store:
     """
 
     journal: Journal
+    batteries: Batteries
     charges: Charges
     facts: Facts
     numbers: Numbers
@@ -69,6 +71,7 @@ class Store:
         self.charges = Charges(self._database)
         self.facts = Facts(self._database)
         self.inventory = Inventory(self.facts)
+        self.batteries = Batteries(self.facts)
         self.numbers = Numbers(self._database)
         self.pending = Pending(self._database)
         self.steps = Steps(self._database)

@@ -77,13 +77,15 @@ def test_sections_of_the_example_that_are_off_are_valid_together(write: Write) -
     secrets = ("mail_password", "sim_pin", "chat_token", "hall_token")
     lines, on = [], False
     for line in EXAMPLE.splitlines():
-        on = (on and bool(line)) or line in ("# agents:", "# jobs:", "# plans:")
+        on = (on and bool(line)) or line in ("# agents:", "# jobs:", "# plans:", "# batteries:")
         lines.append(line[2:] if on else line)
     config = load(write("\n".join(lines), "".join(f"{name}: '12345678'\n" for name in secrets)))
     assert [computer.key for computer in config.agents.computers] == ["nas", "db-1", "pc-5"]
     assert len(config.jobs.jobs) == 5
     assert len(config.jobs.schedule) == 1
     assert [stage.key for stage in config.plans[0].stages] == ["clients", "databases", "storage"]
+    (battery,) = config.batteries
+    assert (battery.modules, [string.name for string in battery.strings]) == (64, ["Left", "Right"])
 
 
 def test_every_commented_setting_of_the_example_is_valid_too(write: Write, tmp_path: Path) -> None:

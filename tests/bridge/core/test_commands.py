@@ -87,3 +87,20 @@ async def test_listener_hears_what_is_given_to_its_device_and_nothing_else(comma
     end()
     await commands.perform(UPS, "beeper.mute", {})
     assert len(heard) == 1
+
+
+async def test_what_the_bridge_does_itself_is_not_asked_of_the_link(commands: Commands) -> None:
+    async def own(command: str, arguments: Mapping[str, Value]) -> CommandResult:
+        return CommandResult(f"The bridge did {command}.")
+
+    withdraw_own = commands.offer(UPS, own, {"beeper.mute"})
+    withdraw_link = commands.offer(UPS, perform)
+    assert (await commands.perform(UPS, "beeper.mute", {})).message == "The bridge did beeper.mute."
+    assert (await commands.perform(UPS, "shutdown.return", {})).message.startswith("shutdown.return")
+    withdraw_link()
+    assert (await commands.perform(UPS, "beeper.mute", {})).message == "The bridge did beeper.mute."
+    with pytest.raises(CommandError, match="cannot be reached"):
+        await commands.perform(UPS, "shutdown.return", {})
+    commands.offer(UPS, perform)
+    withdraw_own()
+    assert (await commands.perform(UPS, "beeper.mute", {})).message.startswith("beeper.mute")

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 import logging
 
 import pytest
 
 from ridethrough.clock import ManualClock, settle
 from ridethrough.links.base import Identity, Link, LinkError, Report
-from ridethrough.links.runner import LinkRunner, LinkState
+from ridethrough.links.runner import LinkRunner, LinkState, Parts
 from ridethrough.site import (
     Alert,
     Change,
@@ -474,3 +475,46 @@ async def test_link_without_a_history_says_so(link: LineLink) -> None:
     with pytest.raises(CommandError) as caught:
         await link.history()
     assert caught.value.code == "unknown_command"
+
+
+async def test_commands_that_others_offer_stay_when_the_link_names_its_own(
+    running: LinkRunner, link: LineLink, site: Site
+) -> None:
+    device = site.devices[UPS]
+    site.put(replace(device, commands=frozenset({"beeper.mute"})))
+    await on_the_line(link, {"ups.load": 1.0})
+    assert link.report is not None
+    link.report.identified(Identity(commands=frozenset({"test.battery.start", "load.off"})))
+    assert site.devices[UPS].commands == {"beeper.mute", "test.battery.start"}
+    link.report.identified(Identity(commands=frozenset({"shutdown.return"})))
+    assert site.devices[UPS].commands == {"beeper.mute", "shutdown.return"}
+
+
+async def test_children_have_the_names_and_corrections_of_the_configuration(
+    site: Site, link: LineLink, clock: ManualClock, commands: Commands
+) -> None:
+    """M:5555."""
+    parts = Parts({("outlet", "1"): "Rack"}, {"outlet": {"outlet.voltage": -0.5, "outlet.id": 1}})
+    runner = LinkRunner(
+        link,
+        site.devices[UPS],
+        site,
+        commands,
+        clock,
+        granted=frozenset(),
+        mint=lambda key: DeviceId(f"id of {key}"),
+        parts=parts,
+    )
+    task = asyncio.create_task(runner.run())
+    await on_the_line(link, {"ups.load": 1.0})
+    assert link.report is not None
+    child = link.report.child("outlet", "1", "Outlet 1")
+    child.status({"outlet.voltage": 230.0, "outlet.current": 1.0})
+    child.details({"outlet.voltage": None})
+    assert site.devices[OUTLET].name == "Rack"
+    assert link.report.child("outlet", "2", "Outlet 2") is not child
+    assert [device.name for device in site.devices.values() if device.kind == "outlet"] == ["Rack", "Outlet 2"]
+    values = {key: reading.value for key, reading in site.readings(OUTLET).items()}
+    assert values == {"outlet.voltage": 229.5, "outlet.current": 1.0}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
