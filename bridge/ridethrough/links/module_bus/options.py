@@ -19,7 +19,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("ring", "the port at the other end of a ring: it asks whom the first cannot reach"),
     Option("segments", "ports of further segments of a star, separated by commas"),
     number(
-        "poll", "how often everything is read where the line is not busy all the time", 0.1, 60, default=0.5, unit="s"
+        "poll", "how often everything is read where the line is not busy all the time", 0.05, 60, default=0.5, unit="s"
     ),
     number("guard", "by how much answers may arrive later than they were given", 0, 500, unit="ms"),
     Option("safe", "outputs that boxes set by themselves when they hear nothing, as in 1.1:off,1.2:on"),

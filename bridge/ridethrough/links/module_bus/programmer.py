@@ -11,11 +11,13 @@ from .frames import (
     GROUP,
     IDENTITY,
     NUMBERS,
+    READING,
     REFUSALS,
     SERIAL,
     Function,
     Heard,
     Question,
+    Status,
     announce,
     blink,
     change,
@@ -199,6 +201,15 @@ class Programmer:
         if not count and not any(one.frames or one.noise for one in heard):
             raise ProgrammerError(f"Module {number} is not found.")
         return max(1, count)
+
+    async def blinking(self, number: int) -> bool:
+        """Whether a module still blinks; one that has its button pressed ends that."""
+        for heard in await self._everywhere(group(Function.READ, number, 1)):
+            for frame in _of(heard, Function.READ):
+                told, status, *_ = READING.unpack(frame)
+                if told == number:
+                    return bool(status & Status.BLINKING) and not status & Status.BUTTON
+        return True
 
     async def release(self, number: int) -> None:
         """Have modules with a number blink no longer."""

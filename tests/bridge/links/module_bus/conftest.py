@@ -10,13 +10,23 @@ from ridethrough.battery.layout import Layout
 from ridethrough.clock import Clock, SystemClock
 from ridethrough.links.base import Credentials, LinkUrl
 from ridethrough.links.context import LinkContext
-from ridethrough.links.module_bus import ModuleBusLink
+from ridethrough.links.module_bus import ModuleBusLink, programmer, scanner
 from ridethrough.links.ports import SerialPorts
 from tests.bridge.links.conftest import Notebook
 
-QUICK = "poll=0.1&guard=3"
+QUICK = "poll=0.05&guard=3"
 
 type Running = Callable[..., AbstractAsyncContextManager[ModuleBusLink]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what takes seconds on a real bus take less of them: nobody here is far away."""
+    monkeypatch.setattr(scanner, "LOST_BOX", 0.05)
+    monkeypatch.setattr(scanner, "FASTEST", 0.05)
+    monkeypatch.setattr(scanner, "FRONT", 4)
+    monkeypatch.setattr(programmer, "PATIENCE", 0.02)
+    monkeypatch.setattr(programmer, "EVERY", 0.02)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from .peer import FakeBox, FakeBus, Served, Terminal
 
 
 def module(notebook: Notebook, number: int) -> Notebook:
-    return notebook.children["battery_module", str(number)]
+    return notebook.child("battery_module", str(number), "")
 
 
 async def test_what_modules_measure_is_told_of_each(notebook: Notebook, running: Running, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ async def test_what_modules_measure_is_told_of_each(notebook: Notebook, running:
 async def test_a_module_is_lost_after_three_scans_and_found_at_once(notebook: Notebook, running: Running) -> None:
     bus = FakeBus.of(4)
     async with Served(bus) as server, running(f"//{server.where}", 4):
-        await until(lambda: notebook.children and module(notebook, 2).conditions.get("module.lost") is False)
+        await until(lambda: module(notebook, 2).conditions.get("module.lost") is False)
         bus.module(2).silent = True
         await until(lambda: module(notebook, 2).conditions.get("module.lost"))
         assert "module.voltage" in module(notebook, 2).gone
@@ -68,7 +68,7 @@ async def test_duties_are_sent_and_ended_when_the_link_stops(notebook: Notebook,
         async with running(f"//{server.where}", 3) as link:
             assert link.bus is not None
             link.bus.equalise({2: 40})
-            await until(lambda: notebook.children and module(notebook, 2).points.get("module.equalizing") == 40)
+            await until(lambda: module(notebook, 2).points.get("module.equalizing") == 40)
             bus.module(2).duty = 0
             bus.module(2).status |= 0x20
             await until(lambda: bus.module(2).duty == 40)
@@ -95,21 +95,22 @@ async def test_sensors_and_boxes(notebook: Notebook, running: Running) -> None:
         Served(bus) as server,
         running(f"//{server.where}", 1, 1, sensors=2, boxes=2, more="&safe=1.2:on&safe_after=90") as link,
     ):
-        box, sensor = ("io_box", "1"), ("current_sensor", "1")
-        await until(lambda: notebook.children and notebook.children[box].points)
-        assert notebook.children[box].points["input.1"] is True
-        assert notebook.children[box].points["input.2"] is False
-        await until(lambda: notebook.children[sensor].points.get("sensor.current") == -12.34)
-        assert notebook.children[sensor].points["sensor.current.ac"] == 0.56
-        assert notebook.children["current_sensor", "2"].conditions["communications_lost"] is True
-        await until(lambda: notebook.children["io_box", "2"].conditions.get("communications_lost"))
+        box, sensor = notebook.child("io_box", "1", ""), notebook.child("current_sensor", "1", "")
+        broken, missing = notebook.child("current_sensor", "2", ""), notebook.child("io_box", "2", "")
+        await until(lambda: box.points)
+        assert box.points["input.1"] is True
+        assert box.points["input.2"] is False
+        await until(lambda: sensor.points.get("sensor.current") == -12.34)
+        assert sensor.points["sensor.current.ac"] == 0.56
+        await until(lambda: broken.conditions.get("communications_lost"))
+        await until(lambda: missing.conditions.get("communications_lost"))
         assert link.bus is not None
         link.bus.switch(1, 3, energised=True)
-        await until(lambda: notebook.children[box].points["output.3"])
+        await until(lambda: box.points["output.3"])
         assert bus.boxes[1].safe == (2, 2, 90)
         bus.boxes[1].silent = True
-        await until(lambda: notebook.children[box].conditions["communications_lost"])
-        assert "output.3" in notebook.children[box].gone
+        await until(lambda: box.conditions.get("communications_lost"))
+        assert "output.3" in box.gone
         assert notebook.conditions["io_box_lost"] is True
         bus.boxes[1].silent, bus.boxes[1].outputs, bus.boxes[1].safe = False, 0, None
         await until(lambda: bus.boxes[1].outputs == 4)
@@ -135,14 +136,14 @@ async def test_what_the_first_end_of_a_ring_cannot_reach_is_asked_at_the_second(
         Terminal(tmp_path / "far", far) as second,
         running(first.path, 6, more=f"&ring={second.path}"),
     ):
-        await until(lambda: notebook.children and module(notebook, 6).points)
+        await until(lambda: module(notebook, 6).points)
         assert all(module(notebook, number).conditions.get("module.lost") is False for number in (1, 4))
         near.modules.append(far.modules.pop(0))
         await until(
             lambda: any(request[1] == 65 and request[3] <= 4 < request[3] + request[4] for request in near.asked)
         )
         near.asked.clear()
-        await until(lambda: len(near.asked) > 40)
+        await until(lambda: len(near.asked) > 20)
         assert module(notebook, 4).conditions.get("module.lost") is False
 
 
@@ -153,7 +154,7 @@ async def test_segments_are_found_and_read_apart(notebook: Notebook, running: Ru
         Served(other) as second,
         running(f"//{first.where}", 6, more=f"&segments={second.where}"),
     ):
-        await until(lambda: notebook.children and all(module(notebook, n).points for n in range(1, 7)))
+        await until(lambda: all(module(notebook, n).points for n in range(1, 7)))
         one.asked.clear()
         other.asked.clear()
         await until(lambda: len(one.asked) > 3 and len(other.asked) > 3)
