@@ -90,16 +90,17 @@ async def work(options: Namespace, context: LinkContext, say: Say) -> None:
     async with AsyncExitStack() as stack:
         ring: list[Wire] = []
         for port in filter(None, (options.port, options.ring)):
-            wire = await _opened(end(port), line, context)
+            wire = _wire(end(port), line, context)
             stack.push_async_callback(wire.close)
+            await wire.open()
             ring += [wire]
         await _carry_out(options, Programmer([ring]), say)
 
 
-async def _opened(port: End, line: LineSettings, context: LinkContext) -> Wire:
+def _wire(port: End, line: LineSettings, context: LinkContext) -> Wire:
     if port.path:
-        return await Wire.serial(context.ports, port.path, line, GUARD)
-    return await Wire.tcp(context.ports, port.host, port.port, line, GUARD)
+        return Wire.serial(context.ports, port.path, line, GUARD)
+    return Wire.tcp(context.ports, port.host, port.port, line, GUARD)
 
 
 async def _carry_out(options: Namespace, programmer: Programmer, say: Say) -> None:

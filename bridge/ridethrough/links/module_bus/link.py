@@ -29,6 +29,8 @@ SERIAL_GUARD, TCP_GUARD = 0.002, 0.010
 COMMANDS = frozenset(
     f"programmer.{name}" for name in ("start", "stop", "assign", "halt", "change", "reset", "find", "check")
 )
+REOPEN = 3.0
+"""Seconds after which an end of the bus that has gone is looked for again."""
 STARTING = 5.0
 """Seconds within which normal operation rests, for certain."""
 
@@ -74,15 +76,19 @@ class ModuleBusLink(Link):
 
     async def run(self, report: Report) -> None:
         """Own the ports, and scan until they are lost or everybody is silent (LinkError)."""
-        self._branches = []
+        reopening: asyncio.Task[None] | None = None
         try:
             await self._open()
             report.identified(Identity(commands=COMMANDS))
+            reopening = asyncio.create_task(self._keep_open())
             while True:
                 await self._scan(report)
                 await self._programme(report)
         finally:
             self._scanner = None
+            if reopening is not None:
+                reopening.cancel()
+                await asyncio.wait({reopening})
             self._measurements.forget()
             await self._leave()
 
@@ -150,26 +156,43 @@ class ModuleBusLink(Link):
             branch.wake.set()
 
     async def _open(self) -> None:
-        options, opened = self._options, []
-        try:
-            for number, ends in enumerate(options.branches):
-                wires: list[Wire] = []
-                for end in ends:
-                    wires.append(await self._opened(end))
-                    opened.append(wires[-1])
-                self._branches.append(Branch(number, wires))
-        except BaseException:
-            self._branches = []
-            await closed(opened)
-            raise
+        """Open all ends; one is enough. Raises LinkError when none can be opened."""
+        self._branches = [
+            Branch(number, [self._wire(end) for end in ends]) for number, ends in enumerate(self._options.branches)
+        ]
+        missing: list[LinkError] = []
+        for wire in self._wires:
+            try:
+                await wire.open()
+            except LinkError as error:
+                missing.append(error)
+        if len(missing) == len(self._wires):
+            raise missing[0]
+        for why in missing:
+            _LOGGER.warning("%s The other ends of the bus are used.", why)
 
-    async def _opened(self, end: End) -> Wire:
+    def _wire(self, end: End) -> Wire:
         ports, options = self._context.ports, self._options
         if end.path:
-            guard = SERIAL_GUARD if options.guard is None else options.guard
-            return await Wire.serial(ports, end.path, options.line, guard)
+            return Wire.serial(ports, end.path, options.line, SERIAL_GUARD if options.guard is None else options.guard)
         guard = TCP_GUARD if options.guard is None else options.guard
-        return await Wire.tcp(ports, end.host, end.port, options.line, guard)
+        return Wire.tcp(ports, end.host, end.port, options.line, guard)
+
+    @property
+    def _wires(self) -> list[Wire]:
+        return [wire for branch in self._branches for wire in branch.wires]
+
+    async def _keep_open(self) -> None:
+        """Open ends that have gone again: one that is unplugged does not keep the others from being read."""
+        while True:
+            await asyncio.sleep(REOPEN)
+            for wire in [wire for wire in self._wires if wire.lost]:
+                try:
+                    await wire.open()
+                except LinkError as error:
+                    _LOGGER.debug("%s", error)
+                else:
+                    _LOGGER.info("%s is there again", wire.where)
 
     async def _scan(self, report: Report) -> None:
         """Scan until the programmer is wanted."""
@@ -210,6 +233,7 @@ class ModuleBusLink(Link):
         assert scanner is not None
 
         async def serve() -> None:
+            scanner.check()
             for branch in self._branches:
                 await scanner.ask_boxes(branch)
                 await scanner.settle(branch)
@@ -250,12 +274,11 @@ class ModuleBusLink(Link):
             await Programmer([branch.wires for branch in self._branches]).release(number)
             return CommandResult(f"Module {number} blinks no longer.")
         question = blink(number, on=on)
-        for branch in self._branches:
-            for wire in branch.wires:
-                heard = await wire.ask(question, patience=PATIENCE)
-                if question.frame in heard.frames:
-                    told = "blinks until its button is pressed" if on else "blinks no longer"
-                    return CommandResult(f"Module {number} {told}.")
+        for wire in [wire for wire in self._wires if not wire.lost]:
+            heard = await wire.ask(question, patience=PATIENCE)
+            if question.frame in heard.frames:
+                told = "blinks until its button is pressed" if on else "blinks no longer"
+                return CommandResult(f"Module {number} {told}.")
         raise CommandError("no_answer", f"Module {number} did not answer.")
 
     async def _let_go(self) -> None:
@@ -265,14 +288,14 @@ class ModuleBusLink(Link):
             question = self._duties.silence(first, first + GROUP - 1)
             if question is None:
                 continue
-            for branch in self._branches:
-                for wire in branch.wires:
+            for wire in self._wires:
+                if not wire.lost:
                     await wire.ask(question)
 
     @unbroken
     async def _leave(self) -> None:
         """Say goodbye and close: within the time that the last frames take, also when we are cancelled."""
-        branches, wires = self._branches, [wire for branch in self._branches for wire in branch.wires]
+        branches, wires = self._branches, self._wires
         try:
             async with asyncio.timeout(2.0):
                 await self._let_go()

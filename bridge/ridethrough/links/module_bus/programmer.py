@@ -263,7 +263,9 @@ class Programmer:
         """Return where a module answers: both ends of its ring, if there is one."""
         question = group(Function.IDENTITY, number, 1)
         for branch in self._branches:
-            answering = [wire for wire in branch if (await wire.ask(question, patience=PATIENCE)).frames]
+            answering = [
+                wire for wire in branch if not wire.lost and (await wire.ask(question, patience=PATIENCE)).frames
+            ]
             if answering:
                 return answering
         raise ProgrammerError(f"Module {number} does not answer.")
@@ -272,7 +274,7 @@ class Programmer:
         """Ask on all branches, then at the second ends of rings: the first reach only a part of one that is broken."""
         wires = [branch[0] for branch in self._branches]
         wires += [wire for branch in self._branches for wire in branch[1:]]
-        return [await wire.ask(question, patience=PATIENCE) for wire in wires]
+        return [await wire.ask(question, patience=PATIENCE) for wire in wires if not wire.lost]
 
 
 def _of(heard: Heard, function: Function) -> list[bytes]:

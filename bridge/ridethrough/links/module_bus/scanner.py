@@ -8,7 +8,7 @@ from ridethrough.battery.bus import Pace
 from ridethrough.battery.layout import Layout
 from ridethrough.clock import Clock
 from ridethrough.links.answer import NoAnswerError
-from ridethrough.links.base import Report
+from ridethrough.links.base import LinkError, Report
 from ridethrough.site import Value
 
 from .census import NOWHERE, Census, Run, runs
@@ -117,7 +117,7 @@ class Scanner:
         self.answered = False
         """Whether anybody has answered."""
         self._lost: set[int] = set()
-        self._said_lost = False
+        self._gone = {wire.where for branch in branches for wire in branch.wires if wire.lost}
 
     async def run(self) -> None:
         """Scan. Raises NoAnswerError when everybody is silent, LinkError when a line has gone."""
@@ -135,6 +135,7 @@ class Scanner:
 
     async def _keep_scanning(self, branch: Branch) -> None:
         while True:
+            self.check()
             branch.wake.clear()
             began = self._loop.time()
             await self._scan(branch)
@@ -145,6 +146,17 @@ class Scanner:
             if branch.number == 0:
                 self._account()
             await self._rest(branch, began + max(FASTEST, period) - self._loop.time())
+
+    def check(self) -> None:
+        """Raise LinkError when all ends of the bus have gone; say it of those that have."""
+        wires = [wire for branch in self._branches for wire in branch.wires]
+        gone = [wire.where for wire in wires if wire.lost]
+        if len(gone) == len(wires):
+            raise LinkError(f"{gone[0]} has gone; is the cable or the adapter unplugged?")
+        for where in gone:
+            if where not in self._gone:
+                _LOGGER.warning("%s has gone; the other ends of the bus are used", where)
+        self._gone = set(gone)
 
     async def _rest(self, branch: Branch, seconds: float) -> None:
         """Be silent where everything has been read sooner than needs be, unless something is to be done at once."""
@@ -186,10 +198,16 @@ class Scanner:
     async def _ask(self, branch: Branch, question: Question, side: int = 0) -> None:
         """Ask, and look at what was heard before while the answers come."""
         wire = branch.wires[side]
-        async with wire.turn:
-            await wire.begin(question)
-            await self.settle(branch)
-            heard = await wire.end()
+        if wire.lost:
+            return
+        try:
+            async with wire.turn:
+                await wire.begin(question)
+                await self.settle(branch)
+                heard = await wire.end()
+        except LinkError:
+            self.check()
+            return
         branch.pending = question, side, heard
 
     async def settle(self, branch: Branch) -> None:
@@ -244,9 +262,10 @@ class Scanner:
             return
         numbers = self._measurements.following(self._clock.monotonic(), self._census.present)
         for number in numbers:
-            home = self._branches[self._census.place(number)]
+            wire = self._branches[self._census.place(number)].wires[self._census.side(number)]
             await self.settle(branch)
-            await home.wires[self._census.side(number)].ask(measure(number))
+            if not wire.lost:
+                await wire.ask(measure(number))
 
     async def _ask_who(self, branch: Branch) -> None:
         """Ask modules that are new, or have been away, who they are."""

@@ -1,7 +1,7 @@
 """One end of a bus: a serial port or a TCP connection to one, and the time that questions and answers take on it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 import contextlib
 from typing import Protocol, Self
 
@@ -130,11 +130,12 @@ class TcpPort(asyncio.Protocol):
 class Wire:
     """Puts one question at a time on the line, and knows when its last answer has been given or can no longer come."""
 
-    def __init__(self, where: str, carrier: Carrier, line: LineSettings, guard: float) -> None:
-        """`guard` are the seconds by which what is heard may arrive here later than it was said."""
+    def __init__(self, where: str, opener: Callable[[], Awaitable[Carrier]], line: LineSettings, guard: float) -> None:
+        """`guard` are the seconds by which what is heard may arrive here later than it was said. `open` comes next."""
         self.where = where
         self.line = line
-        self._carrier = carrier
+        self._opener = opener
+        self._carrier: Carrier | None = None
         self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
@@ -149,21 +150,33 @@ class Wire:
         """Characters so far."""
         self.turn = asyncio.Lock()
         """For those who must not be interrupted between two questions."""
-        carrier.hand_over(self._arrived)
 
     @classmethod
-    async def serial(cls, ports: SerialPorts, path: str, line: LineSettings, guard: float) -> Self:
-        """Own a serial port. Raises LinkError."""
-        return cls(path, await ports.open(path, line), line, guard)
+    def serial(cls, ports: SerialPorts, path: str, line: LineSettings, guard: float) -> Self:
+        """Make one for a serial port."""
+        return cls(path, lambda: ports.open(path, line), line, guard)
 
     @classmethod
-    async def tcp(cls, ports: SerialPorts, host: str, port: int, line: LineSettings, guard: float) -> Self:
-        """Connect to a raw serial port of a device server. Raises LinkError."""
+    def tcp(cls, ports: SerialPorts, host: str, port: int, line: LineSettings, guard: float) -> Self:
+        """Make one for the raw serial port of a device server."""
         where = f"{host}:{port}"
-        return cls(where, await TcpPort.open(host, port, 5.0, ports.keep_trace(where)), line, guard)
+        return cls(where, lambda: TcpPort.open(host, port, 5.0, ports.keep_trace(where)), line, guard)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is not open, or no longer."""
+        return self._carrier is None or self._carrier.lost
+
+    async def open(self) -> None:
+        """Own the port, or own it again. Raises LinkError."""
+        async with self.turn:
+            self._carrier = await self._opener()
+            self._carrier.hand_over(self._arrived)
 
     async def close(self) -> None:
         """Give it back when what was said last has gone out, if that does not take long."""
+        if self._carrier is None:
+            return
         unsent = self._free_at - self._loop.time()
         if not self._carrier.lost and 0 < unsent < 1.0:
             await asyncio.sleep(unsent)
@@ -193,6 +206,7 @@ class Wire:
         self._question = question
         self._done = self._loop.create_future()
         self._most = question.slots * question.length + len(question.frame) + SPARE
+        assert self._carrier is not None
         self._carrier.say(question.frame)
         self.sent += len(question.frame)
         now = self._loop.time()
@@ -227,7 +241,7 @@ class Wire:
         return cut(received)
 
     def _check(self) -> None:
-        if self._carrier.lost:
+        if self.lost:
             raise LinkError(f"{self.where} has gone; is the cable or the adapter unplugged?")
 
     def _arrived(self, data: bytes) -> None:

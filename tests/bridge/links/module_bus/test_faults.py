@@ -13,10 +13,10 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.answer import NoAnswerError
 from ridethrough.links.base import Credentials, LinkError
 from ridethrough.links.context import LinkContext
+from ridethrough.links.module_bus import link as link_module
 from ridethrough.links.ports import SerialPorts
 from ridethrough.links.probe import probe
 from ridethrough.links.schemes import open_link
-from ridethrough.serial_line import LineSettings
 from ridethrough.site import Quality
 from tests.bridge.links.conftest import Notebook
 from tests.bridge.links.watched import watched
@@ -77,15 +77,21 @@ async def test_nobody_behind_the_address(notebook: Notebook, running: Running) -
         await _read_until_it_is_pulled(running(f"//{where}", 1), notebook, lambda: None)
 
 
-async def test_a_second_port_that_is_missing_lets_the_first_go(notebook: Notebook, tmp_path: Path) -> None:
-    ports = SerialPorts(SystemClock())
-    async with Terminal(tmp_path / "tty", FakeBus.of(1)) as terminal:
-        context = LinkContext(SystemClock(), ports, layout=Layout.of([1]))
-        link = open_link(f"module_bus:{terminal.path}?ring={tmp_path}/none", Credentials(), context)
-        with pytest.raises(LinkError, match="There is no port"):
-            await link.run(notebook)
-        port = await ports.open(terminal.path, LineSettings(115200))
-        await port.close()
+async def test_an_end_that_is_missing_does_not_keep_the_others_from_being_read(
+    notebook: Notebook, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "REOPEN", 0.05)
+    near, far = FakeBus.of(2), FakeBus.of(2, first=3)
+    async with Terminal(tmp_path / "near", near) as first, running(first.path, 4, more=f"&ring={tmp_path}/far"):
+        await until(lambda: module(notebook, 1).points)
+        await until(lambda: module(notebook, 3).conditions.get("module.lost"))
+        async with Terminal(tmp_path / "far", far) as second:
+            await until(lambda: module(notebook, 3).conditions.get("module.lost") is False)
+            first.hang_up()
+            await until(lambda: module(notebook, 1).conditions["module.lost"])
+            far.modules += near.modules
+            await until(lambda: not module(notebook, 1).conditions["module.lost"])
+            assert second.path
 
 
 # Noise and lies
