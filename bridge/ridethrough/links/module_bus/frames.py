@@ -174,17 +174,18 @@ def reset(first: int, last: int) -> Question:
 
 def who_took_it() -> Question:
     """Ask who has taken the number that was announced."""
-    return _single(Function.TAKEN, b"")
+    return _single(Function.TAKEN, b"", b"")
 
 
 def change(old: int, new: int) -> Question:
     """Give the modules with a number another one."""
-    return _single(Function.CHANGE, old.to_bytes(2) + new.to_bytes(2))
+    return _single(Function.CHANGE, old.to_bytes(2) + new.to_bytes(2), new.to_bytes(2))
 
 
 def blink(number: int, *, on: bool) -> Question:
     """Have a module blink until its button is pressed, or end that."""
-    return _single(Function.BLINK, number.to_bytes(2) + bytes((on,)), expects_itself=True)
+    name = number.to_bytes(2)
+    return _single(Function.BLINK, name + bytes((on,)), name, expects_itself=True)
 
 
 def check(number: int, sequence: int, data: bytes) -> Question:
@@ -193,31 +194,32 @@ def check(number: int, sequence: int, data: bytes) -> Question:
     frame = sealed(Function.CHECK, body)
     if number == 0:
         return Question(frame, Function.CHECK)
-    return Question(frame, Function.CHECK, number, 1, len(frame), frame[:2], expects_itself=True)
+    return Question(frame, Function.CHECK, number, 1, len(frame), frame[:6], expects_itself=True)
 
 
 def read_box(number: int) -> Question:
     """Ask how the contacts of a box stand."""
-    return _single(Function.BOX, bytes((number,)))
+    return _single(Function.BOX, bytes((number,)), bytes((number,)))
 
 
 def switch(number: int, mask: int, state: int) -> Question:
     """Set those outputs of a box that are in `mask`."""
-    return _single(Function.SWITCH, bytes((number, mask, state)))
+    return _single(Function.SWITCH, bytes((number, mask, state)), bytes((number,)))
 
 
 def safe_state(number: int, mask: int, state: int, seconds: int) -> Question:
     """Tell a box how to set its outputs when it has heard nothing for so long."""
     data = bytes((number, mask, state)) + seconds.to_bytes(2)
-    return _single(Function.SAFE, data, expects_itself=True)
+    return _single(Function.SAFE, data, bytes((number,)), expects_itself=True)
 
 
 def _told(function: Function, data: bytes) -> Question:
     return Question(sealed(function, data), function)
 
 
-def _single(function: Function, data: bytes, *, expects_itself: bool = False) -> Question:
-    head = bytes((ADDRESS, function))
+def _single(function: Function, data: bytes, name: bytes, *, expects_itself: bool = False) -> Question:
+    """Ask one; `name` is how the data of its answer begin."""
+    head = bytes((ADDRESS, function)) + name
     return Question(
         sealed(function, data), function, slots=1, length=LENGTHS[function], last=head, expects_itself=expects_itself
     )

@@ -20,6 +20,10 @@ LATE = 1
 """Characters by which an answer may be late."""
 SPARE = 512
 """Bytes kept beyond those of the answers: late ones, an echo, noise."""
+SLOWEST = 0.032
+"""Seconds that are learned to be waited for late answers at most; adapters gather bytes for 16 ms."""
+FORGETTING = 0.98
+"""What is left of that with each question after which none was late."""
 PARTING = 1.0
 """Seconds that a connection may take to be closed."""
 SPIN = 0.0006
@@ -136,7 +140,11 @@ class Wire:
         self.line = line
         self._opener = opener
         self._carrier: Carrier | None = None
-        self._guard = guard
+        self._guard = self._least = guard
+        self._on_time = True
+        """Whether the answer in the last slot has come."""
+        self._gave_up = False
+        """Whether it was not waited for any longer, the last time."""
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._question: Question | None = None
@@ -202,12 +210,12 @@ class Wire:
             pass  # two characters at 115,200 baud; asyncio would make a millisecond of them
         self._check()
         question_time = self.line.seconds(len(question.frame))
-        self._received.clear()
         self._question = question
         self._done = self._loop.create_future()
         self._most = question.slots * question.length + len(question.frame) + SPARE
         assert self._carrier is not None
         self._carrier.say(question.frame)
+        self._on_time = False
         self.sent += len(question.frame)
         now = self._loop.time()
         self._sent_at = self._heard_at = now + question_time
@@ -233,12 +241,24 @@ class Wire:
             self._done = None
         self._check()
         received = bytes(self._received)
+        self._received.clear()
         self.received += len(received)
         question = self._question
         if question.slots and question.frame in received and (self.echoes or not question.expects_itself):
             self.echoes = True
             received = received.replace(question.frame, b"", 1)
-        return cut(received)
+        heard = cut(received)
+        self._learn(question, heard)
+        return heard
+
+    def _learn(self, question: Question, heard: Heard) -> None:
+        """Wait longer for the silent where answers come late, as by adapters that gather bytes for some milliseconds."""
+        late = bool(heard.frames) and heard.frames[0][1] != question.function
+        if late or (heard.noise and self._gave_up):
+            self._guard = min(SLOWEST, 2 * self._guard)
+        else:
+            self._guard = max(self._least, self._guard * FORGETTING)
+        self._gave_up = question.slots > 0 and not self._on_time
 
     def _check(self) -> None:
         if self.lost:
@@ -258,6 +278,7 @@ class Wire:
             return
         length = question.length
         if received[-length:].startswith(question.last) and len(received) >= length + self._own:
+            self._on_time = True
             self._finish()
 
     @property

@@ -269,9 +269,11 @@ class Served:
 class Terminal:
     """A bus, or one end of it, behind a pseudo-terminal."""
 
-    def __init__(self, path: Path, bus: FakeBus) -> None:
+    def __init__(self, path: Path, bus: FakeBus, delay: float = 0.0) -> None:
         self.path = str(path)
         self.bus = bus
+        self._delay = delay
+        """Seconds for which its adapter gathers bytes."""
 
     async def __aenter__(self) -> Self:
         self._master, self._slave = pty.openpty()
@@ -294,4 +296,12 @@ class Terminal:
 
     def _readable(self) -> None:
         with contextlib.suppress(OSError):
-            os.write(self._master, self.bus.hear(os.read(self._master, 4096)))
+            said = self.bus.hear(os.read(self._master, 4096))
+            if self._delay and said:
+                asyncio.get_running_loop().call_later(self._delay, self._say, said)
+            else:
+                self._say(said)
+
+    def _say(self, said: bytes) -> None:
+        if self._master >= 0:
+            os.write(self._master, said)

@@ -22,7 +22,7 @@ from tests.bridge.links.conftest import Notebook
 from tests.bridge.links.watched import watched
 
 from .conftest import QUICK, Running, until
-from .peer import FakeBus, FakeModule, Served, Terminal, frame
+from .peer import FakeBox, FakeBus, FakeModule, Served, Terminal, frame
 
 
 def module(notebook: Notebook, number: int) -> Notebook:
@@ -231,3 +231,22 @@ async def test_the_site_hears_of_modules_and_of_their_loss(tmp_path: Path) -> No
             await whole.until(lambda: whole.active("communications_lost"))
             assert whole.site.readings(two.id)["module.voltage"].quality is Quality.LOST
         await context.ports.close()
+
+
+async def test_an_adapter_that_gathers_bytes_is_waited_for(
+    notebook: Notebook, running: Running, tmp_path: Path
+) -> None:
+    """Its answers come when the next question has been asked; they count all the same."""
+    bus = FakeBus.of(3)
+    bus.boxes = {1: FakeBox(inputs=1)}
+    async with Terminal(tmp_path / "tty", bus, delay=0.016) as terminal, running(terminal.path, 3, boxes=1) as link:
+        await until(lambda: notebook.child("io_box", "1", "").points.get("input.1"))
+        await polled(notebook)
+        assert link.bus is not None
+        link.bus.switch(1, 4, energised=True)
+        await until(lambda: notebook.child("io_box", "1", "").points["output.4"])
+        timeouts = notebook.counters.get("timeouts", 0)
+        polls = notebook.polls
+        await until(lambda: notebook.polls > polls + 5)
+        assert notebook.counters.get("timeouts", 0) - timeouts <= 3
+        assert not any(module(notebook, number).conditions["module.lost"] for number in (1, 2, 3))
