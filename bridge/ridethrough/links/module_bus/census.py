@@ -46,6 +46,8 @@ class Census:
         self._rings = tuple(rings)
         self._place = [NOWHERE] * (count + 1)
         self._side = [0] * (count + 1)
+        self._answered = bytearray(count + 1)
+        """The end of the ring that the last answer came to."""
         self._open = bytearray(count + 1)
         """Asked and not heard since: on how many branches."""
         self._misses = [0] * (count + 1)
@@ -91,6 +93,7 @@ class Census:
     def heard(self, branch: int, side: int, number: int) -> bool:
         """Note an answer, and return whether it is somebody new or somebody who had been lost."""
         self._open[number] = 0
+        self._answered[number] = side
         if self._misses[number]:
             self._misses[number] = 0
         if self._place[number] != NOWHERE:
@@ -106,12 +109,12 @@ class Census:
 
     def front(self, branch: int) -> list[int]:
         """Return who answers only at the far end of a ring, and have them asked at its beginning again."""
-        far = [number for number in self.present if self._side[number] and self._place[number] == branch]
-        for number in far:
+        here = [number for number in self.present if self._side[number] and self._place[number] == branch]
+        for number in here:
             self._side[number] = 0
-        if far:
+        if here:
             self._plans.pop(branch, None)
-        return sorted(far)
+        return sorted(number for number in here if self._answered[number])
 
     def _missed(self, number: int, branch: int, lost: list[int]) -> None:
         if self._place[number] == NOWHERE:

@@ -93,6 +93,8 @@ async def work(options: Namespace, context: LinkContext, say: Say) -> None:
             wire = _wire(end(port), line, context)
             stack.push_async_callback(wire.close)
             await wire.open()
+            if ring:
+                wire.beside(ring[0])
             ring += [wire]
         await _carry_out(options, Programmer([ring]), say)
 

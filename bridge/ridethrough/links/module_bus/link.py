@@ -160,6 +160,9 @@ class ModuleBusLink(Link):
         self._branches = [
             Branch(number, [self._wire(end) for end in ends]) for number, ends in enumerate(self._options.branches)
         ]
+        for branch in self._branches:
+            for wire in branch.wires[1:]:
+                wire.beside(branch.wires[0])
         missing: list[LinkError] = []
         for wire in self._wires:
             try:

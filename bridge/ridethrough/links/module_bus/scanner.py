@@ -70,6 +70,7 @@ class Branch:
     suspects: dict[int, None] = field(default_factory=dict)
     """Numbers that two modules seem to have."""
     called: float = 0.0
+    calls: int = 0
     caller: int = 0
     """The number whose turn it was in the roll-call."""
     asked_alone: dict[int, float] = field(default_factory=dict)
@@ -295,11 +296,19 @@ class Scanner:
             del branch.suspects[number]
         elif now - branch.called >= ROLL_CALL:
             branch.called = now
-            here = sorted(one for one in self._census.present if self._census.place(one) == branch.number)
-            number = next((one for one in here if one > branch.caller), here[0] if here else 0)
-            branch.caller = number
+            number = self._following(branch)
         if number and self._census.place(number) in {branch.number, NOWHERE}:
             await self._ask(branch, how_many(number), self._census.side(number))
+
+    def _following(self, branch: Branch) -> int:
+        """Say whose turn it is in the roll-call; every second time those whom two are known to be. 0 for nobody."""
+        here = sorted(one for one in self._census.present if self._census.place(one) == branch.number)
+        doubled = [one for one in here if self.modules[one].duplicate]
+        branch.calls += 1
+        if doubled and branch.calls % 2:
+            return doubled[branch.calls // 2 % len(doubled)]
+        branch.caller = next((one for one in here if one > branch.caller), here[0] if here else 0)
+        return branch.caller
 
     def _look_at_ring(self, branch: Branch, far: list[int]) -> None:
         """Say once when modules answer only at the far end of a ring, and once when all answer at its beginning."""

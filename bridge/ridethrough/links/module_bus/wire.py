@@ -131,6 +131,18 @@ class TcpPort(asyncio.Protocol):
                 self._transport.abort()
 
 
+class Floor:
+    """Who may speak on a line: both ends of a ring are one line."""
+
+    def __init__(self) -> None:
+        """Nobody has spoken yet."""
+        self.turn = asyncio.Lock()
+        self.free_at = 0.0
+        """When the line is silent again, by the time of the loop."""
+        self.speaker: Wire | None = None
+        """Who spoke last; what the others have heard since is not for them."""
+
+
 class Wire:
     """Puts one question at a time on the line, and knows when its last answer has been given or can no longer come."""
 
@@ -150,14 +162,22 @@ class Wire:
         self._question: Question | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._heard_at = self._free_at = self._sent_at = self._latest = 0.0
+        self._heard_at = self._sent_at = self._latest = 0.0
         self._most = SPARE
         self.echoes = False
         """Whether we hear ourselves, as with many adapters."""
         self.sent = self.received = 0
         """Characters so far."""
-        self.turn = asyncio.Lock()
+        self._floor = Floor()
+
+    def beside(self, other: Wire) -> None:
+        """Be the other end of a ring."""
+        self._floor = other._floor
+
+    @property
+    def turn(self) -> asyncio.Lock:
         """For those who must not be interrupted between two questions."""
+        return self._floor.turn
 
     @classmethod
     def serial(cls, ports: SerialPorts, path: str, line: LineSettings, guard: float) -> Self:
@@ -185,7 +205,7 @@ class Wire:
         """Give it back when what was said last has gone out, if that does not take long."""
         if self._carrier is None:
             return
-        unsent = self._free_at - self._loop.time()
+        unsent = self._floor.free_at - self._loop.time()
         if not self._carrier.lost and 0 < unsent < 1.0:
             await asyncio.sleep(unsent)
         await self._carrier.close()
@@ -203,12 +223,15 @@ class Wire:
 
     async def begin(self, question: Question, *, patience: float = 0.0) -> None:
         """Send a question as soon as the line is free; `end` must follow before the next one."""
-        free = self._free_at - self._loop.time()
+        free = self._floor.free_at - self._loop.time()
         if free > SPIN:
             await asyncio.sleep(free)
-        while self._loop.time() < self._free_at:
+        while self._loop.time() < self._floor.free_at:
             pass  # two characters at 115,200 baud; asyncio would make a millisecond of them
         self._check()
+        if self._floor.speaker is not self:
+            self._received.clear()
+            self._floor.speaker = self
         question_time = self.line.seconds(len(question.frame))
         self._question = question
         self._done = self._loop.create_future()
@@ -220,13 +243,13 @@ class Wire:
         now = self._loop.time()
         self._sent_at = self._heard_at = now + question_time
         if question.slots == 0:
-            self._free_at = self._sent_at + self.line.seconds(SILENCE)
+            self._floor.free_at = self._sent_at + self.line.seconds(SILENCE)
             self._done.set_result(None)
             return
         allowed = TURNAROUND + self._guard + patience
         slots = self.line.seconds(question.slots * (question.length + SILENCE))
         self._latest = self._sent_at + allowed + slots + self.line.seconds(LATE * question.slots)
-        self._free_at = self._latest
+        self._floor.free_at = self._latest
         self._timer = self._loop.call_at(self._sent_at + allowed + slots, self._look)
 
     async def end(self) -> Heard:
@@ -319,7 +342,7 @@ class Wire:
 
     def _finish(self) -> None:
         assert self._done is not None
-        self._free_at = max(self._heard_at + self.line.seconds(SILENCE), self._sent_at)
+        self._floor.free_at = max(self._heard_at + self.line.seconds(SILENCE), self._sent_at)
         self._done.set_result(None)
 
 

@@ -25,6 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanner, "LOST_BOX", 0.05)
     monkeypatch.setattr(scanner, "FASTEST", 0.05)
     monkeypatch.setattr(scanner, "FRONT", 4)
+    monkeypatch.setattr(scanner, "ROLL_CALL", 0.2)
     monkeypatch.setattr(programmer, "PATIENCE", 0.02)
     monkeypatch.setattr(programmer, "EVERY", 0.02)
 

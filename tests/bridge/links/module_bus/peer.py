@@ -274,6 +274,12 @@ class Terminal:
         self.bus = bus
         self._delay = delay
         """Seconds for which its adapter gathers bytes."""
+        self.other: Terminal | None = None
+        """The other end of a ring, which hears everything as well."""
+
+    def close_ring(self, other: Terminal) -> None:
+        """Be one end of a ring."""
+        self.other, other.other = other, self
 
     async def __aenter__(self) -> Self:
         self._master, self._slave = pty.openpty()
@@ -296,7 +302,10 @@ class Terminal:
 
     def _readable(self) -> None:
         with contextlib.suppress(OSError):
-            said = self.bus.hear(os.read(self._master, 4096))
+            asked = os.read(self._master, 4096)
+            said = self.bus.hear(asked)
+            if self.other is not None:
+                self.other._say(asked + said)
             if self._delay and said:
                 asyncio.get_running_loop().call_later(self._delay, self._say, said)
             else:

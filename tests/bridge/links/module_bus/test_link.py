@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ridethrough.battery.bus import Pace
 from tests.bridge.links.conftest import Notebook
 
@@ -125,10 +127,12 @@ async def test_two_modules_with_one_number(notebook: Notebook, running: Running)
         await until(lambda: module(notebook, 4).conditions["module.duplicate"])
         await until(lambda: module(notebook, 5).conditions["module.lost"])
         assert notebook.counters["malformed"] >= 3
+        bus.modules[-2].number = 5
+        await until(lambda: not module(notebook, 4).conditions["module.duplicate"])
 
 
 async def test_what_the_first_end_of_a_ring_cannot_reach_is_asked_at_the_second(
-    notebook: Notebook, running: Running, tmp_path: Path
+    notebook: Notebook, running: Running, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     near, far = FakeBus.of(3), FakeBus.of(3, first=4)
     async with (
@@ -138,6 +142,7 @@ async def test_what_the_first_end_of_a_ring_cannot_reach_is_asked_at_the_second(
     ):
         await until(lambda: module(notebook, 6).points)
         assert all(module(notebook, number).conditions.get("module.lost") is False for number in (1, 4))
+        await until(lambda: "modules 4–6 answer only at the other end" in caplog.text)
         near.modules.append(far.modules.pop(0))
         await until(
             lambda: any(request[1] == 65 and request[3] <= 4 < request[3] + request[4] for request in near.asked)
@@ -145,6 +150,28 @@ async def test_what_the_first_end_of_a_ring_cannot_reach_is_asked_at_the_second(
         near.asked.clear()
         await until(lambda: len(near.asked) > 20)
         assert module(notebook, 4).conditions.get("module.lost") is False
+
+
+async def test_a_closed_ring_is_one_line_whose_ends_do_not_take_what_is_for_the_other(
+    notebook: Notebook, running: Running, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = FakeBus.of(4)
+    async with Terminal(tmp_path / "near", bus) as first, Terminal(tmp_path / "far", bus) as second:
+        first.close_ring(second)
+        async with running(first.path, 4, more=f"&ring={second.path}") as link:
+            await until(lambda: notebook.conditions.get("module.polling"))
+            bus.module(2).silent = True
+            await until(lambda: module(notebook, 2).conditions["module.lost"])
+            bus.module(2).silent = False
+            await until(lambda: not module(notebook, 2).conditions["module.lost"])
+            await link.perform("programmer.start", {})
+            await link.perform("programmer.check", {"number": 3, "frames": 6})
+            await until(lambda: notebook.points["programmer.state"] == "ready")
+            assert notebook.points["programmer.result"] == (
+                "Module 3: 6 frames sent, 6 came back whole, 0 were lost, 0 broken."
+            )
+            await link.perform("programmer.change", {"old": 4, "new": 9})
+        assert "other end of the ring" not in caplog.text
 
 
 async def test_segments_are_found_and_read_apart(notebook: Notebook, running: Running) -> None:
