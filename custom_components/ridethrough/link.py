@@ -25,11 +25,13 @@ class LinkAddress:
     @classmethod
     def parse(cls, text: str) -> LinkAddress:
         """Take a URL apart. Raises ValueError when it is none."""
-        parts = urlsplit(text)
+        scheme, _, rest = text.partition(":")
+        # Python's own reading of a URL has no underscores in schemes, as in module_bus:/dev/ttyUSB1.
+        parts = urlsplit(f"link:{rest}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         if not parts.netloc:
-            return cls(parts.scheme, serial_port=parts.path, options=options)
-        return cls(parts.scheme, "", parts.hostname or "", parts.port, parts.path.removeprefix("/"), options)
+            return cls(scheme, serial_port=parts.path, options=options)
+        return cls(scheme, "", parts.hostname or "", parts.port, parts.path.removeprefix("/"), options)
 
     def __str__(self) -> str:
         """Put the URL together; ports and paths stay readable."""

@@ -37,12 +37,16 @@ class LinkUrl:
     @classmethod
     def parse(cls, text: str) -> LinkUrl:
         """Take a URL apart. Raises ValueError with a sentence when it is none."""
-        parts = urlsplit(text)
+        scheme, _, rest = text.partition(":")
+        # Python's own reading of a URL has no underscores in schemes.
+        parts = urlsplit(f"{scheme.replace('_', '-')}:{rest}")
         if not parts.scheme:
             raise ValueError(f"{text!r} is no link: it must start with a scheme, as in megatec:/dev/ttyUSB0")
         if parts.username or parts.password:
             raise ValueError("Put the user name and the password under username: and password:, not into the link")
-        return cls(parts.scheme, parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query)))
+        return cls(
+            parts.scheme.replace("-", "_"), parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query))
+        )
 
     def __str__(self) -> str:
         """Write the URL as a person would; it holds no secret."""

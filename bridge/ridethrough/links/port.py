@@ -54,6 +54,7 @@ class SerialPort(asyncio.Protocol):
         self._gone: asyncio.Future[str] = self._loop.create_future()
         """Set when the port is closed, with the reason."""
         self._turn = asyncio.Lock()
+        self._receiver: Callable[[bytes], None] | None = None
 
     # What the transport calls
 
@@ -66,6 +67,9 @@ class SerialPort(asyncio.Protocol):
         """Keep what arrives, within bounds."""
         self._last_byte, self._heard = self._clock.monotonic(), self._loop.time()
         self.trace.record(RECEIVED, data)
+        if self._receiver is not None:
+            self._receiver(data)
+            return
         self._received += data[: BACKLOG - len(self._received)]
         self._arrived.set()
 
@@ -76,6 +80,8 @@ class SerialPort(asyncio.Protocol):
         self._released()
         self._gone.set_result(reason)
         self._arrived.set()
+        if self._receiver is not None:
+            self._receiver(b"")
 
     def use(self, device: serial.Serial) -> None:
         """Take over the device that has been opened; see `SerialPorts.open`."""
@@ -166,6 +172,13 @@ class SerialPort(asyncio.Protocol):
             finally:
                 self.trace.flush()
 
+    def hand_over(self, receiver: Callable[[bytes], None]) -> None:
+        """Give what arrives to `receiver` at once from now on and keep none of it; nothing at all when the port has gone.
+
+        For protocols that keep the time of their line themselves; they send with `say`.
+        """
+        self._receiver = receiver
+
     async def hear(self, *, terminator: bytes = b"\r", longest: int = 64) -> bytes | None:
         """Wait for what the other end asks us, for ports that we serve; None when it is too long to be anything.
 
@@ -197,6 +210,11 @@ class SerialPort(asyncio.Protocol):
         self.trace.record(SENT, data)
         self._transport.write(data)
         self.trace.flush()
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the operating system has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def modem_lines(self) -> frozenset[str]:
         """Tell which of the inputs cts, dcd, dsr and ri are high. Raises LinkError, also when it has none, as a pty."""

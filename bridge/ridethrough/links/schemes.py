@@ -11,11 +11,22 @@ from .contacts import ContactsLink
 from .context import LinkContext
 from .megatec import MegatecLink
 from .modbus import ModbusLink
+from .module_bus import ModuleBusLink
 from .nut import NutLink
 from .snmp import SnmpLink
 
 LINKS: Mapping[str, type[Link]] = {
-    kind.scheme: kind for kind in (MegatecLink, NutLink, SnmpLink, ModbusLink, ContactsLink, BacsLink, BacsSnmpLink)
+    kind.scheme: kind
+    for kind in (
+        MegatecLink,
+        NutLink,
+        SnmpLink,
+        ModbusLink,
+        ContactsLink,
+        ModuleBusLink,
+        BacsLink,
+        BacsSnmpLink,
+    )
 }
 
 

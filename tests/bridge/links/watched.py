@@ -15,14 +15,14 @@ from ridethrough.tasks import Backoff
 class Watched:
     """A site with one UPS."""
 
-    def __init__(self, link: Link, granted: frozenset[str]) -> None:
+    def __init__(self, link: Link, granted: frozenset[str], kind: str = "ups") -> None:
         clock = SystemClock()
         self.id = DeviceId("5b1f")
         self.site = Site(load_catalogue(), clock)
         self.commands = Commands(self.site)
         self.runner = LinkRunner(
             link,
-            Device(self.id, "ups-1", "ups", "UPS 1"),
+            Device(self.id, "ups-1", kind, "UPS 1"),
             self.site,
             self.commands,
             clock,
@@ -49,9 +49,9 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(link: Link, *granted: str) -> AsyncIterator[Watched]:
+async def watched(link: Link, *granted: str, kind: str = "ups") -> AsyncIterator[Watched]:
     """Run a UPS in a site, with these command groups granted, and wait until it is connected."""
-    whole = Watched(link, frozenset(granted))
+    whole = Watched(link, frozenset(granted), kind)
     running = asyncio.create_task(whole.runner.run())
     try:
         await whole.until(lambda: whole.runner.state is LinkState.CONNECTED)
