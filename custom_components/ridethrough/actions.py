@@ -51,6 +51,10 @@ def _send_message(data: Mapping[str, Any]) -> tuple[Asked, ...]:
     return ("job.message", {"text": data["text"]}), ("agent.message", {"text": data["text"]})
 
 
+def _pause_equalizing(data: Mapping[str, Any]) -> tuple[Asked, ...]:
+    return (("equalizing.pause", {"duration": data["hours"]}),)
+
+
 def _as_filled_in(command: str, fields: frozenset[str], data: Mapping[str, Any]) -> tuple[Asked, ...]:
     return ((command, {name: data[name] for name in data if name in fields}),)
 
@@ -110,6 +114,17 @@ ACTIONS: Final = (
         {probatio.Required("number"): cv.positive_int, probatio.Required("state"): cv.boolean},
         _set_output,
     ),
+    # Of battery systems, their strings and blocks
+    _action("find_block", "module.find"),
+    _action("stop_blinking", "module.release"),
+    _action("measure_impedance", "impedance.measure"),
+    _action("set_baseline", "baseline.set"),
+    _action("clear_baseline", "baseline.clear"),
+    Action("pause_equalizing", {probatio.Required("hours"): cv.positive_int}, _pause_equalizing),
+    _action("resume_equalizing", "equalizing.resume"),
+    _action("test_breaker", "breaker.test"),
+    _action("release_breaker", "breaker.reset"),
+    _action("note_block", "inventory.note", column=cv.positive_int, text=cv.string),
     # Of shutdown agents
     Action("send_message", {probatio.Required("text"): cv.string}, _send_message, of_bridge=True),
     _action("run_program", "agent.execute", program=cv.string),
