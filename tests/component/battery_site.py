@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .bridge_peer import BRIDGE_ID, BridgePeer, Message, device, reading, state
+from .bridge_peer import BridgePeer, Message, device, reading, state
 
 SYSTEM_ID = "0b1d6e0e-0000-4000-8000-00000000b000"
 
