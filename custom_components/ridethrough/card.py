@@ -102,6 +102,13 @@ def end_screens(hass: HomeAssistant, bridge: Bridge) -> None:
 
 
 @callback
+def count_screens(hass: HomeAssistant, bridge: Bridge) -> int:
+    """Return how many dashboards show a battery system of a bridge just now."""
+    screens = hass.data.get(SCREENS, {})
+    return sum(screen.subscribers for (bridge_id, _), screen in screens.items() if bridge_id == bridge.id)
+
+
+@callback
 def _forget(hass: HomeAssistant, key: tuple[str, str]) -> None:
     hass.data[SCREENS].pop(key, None)
 

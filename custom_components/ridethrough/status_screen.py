@@ -70,6 +70,8 @@ SYSTEM_CELLS: Final[Mapping[str, str]] = {
 """General information about the system (manual M:7029)."""
 LIMIT: Final = re.compile(r"(module|string)\..*\.(warning|critical)|equalizing\.voltage\.(minimum|maximum)")
 """Limits for "Level Info" and for the bars (manual M:7045)."""
+LASTING: Final = frozenset({"module.string", "module.position", "module.note", "module.impedance.baseline"})
+"""What a block keeps when its module is silent: it is still where it was."""
 CELLS: Final = {MODULE: MODULE_CELLS, STRING: STRING_CELLS, SYSTEM: SYSTEM_CELLS}
 
 STATES: Final = frozenset({"normal", "warning", "alarm", "lost"})
@@ -94,9 +96,14 @@ class StatusScreen:
         self._ends: list[Callable[[], None]] = []
 
     @property
+    def subscribers(self) -> int:
+        """How many look on."""
+        return len(self._subscribers)
+
+    @property
     def full(self) -> bool:
         """Whether no more may subscribe."""
-        return len(self._subscribers) >= SUBSCRIBERS
+        return self.subscribers >= SUBSCRIBERS
 
     @callback
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
@@ -234,7 +241,8 @@ class StatusScreen:
         row: Message = {"stale": stale}
         for point, cell in CELLS[device.kind].items():
             row[cell] = self._value(device, point, readings.get(point))
-            if (reading := readings.get(point)) is not None and reading.quality is Quality.STALE:
+            reading = readings.get(point)
+            if reading is not None and reading.quality is Quality.STALE and point not in LASTING:
                 stale.append(cell)
         row["conditions"] = conditions = self._conditions(device)
         match device.kind:
@@ -258,7 +266,9 @@ class StatusScreen:
 
     def _value(self, device: Device, point: str, reading: Reading | None) -> float | int | str | bool | None:
         """Return a value, rounded so that what nobody would see is no change; None if it is not known now."""
-        if reading is None or reading.quality not in (Quality.GOOD, Quality.STALE):
+        if reading is None or reading.quality is Quality.UNSUPPORTED:
+            return None
+        if reading.quality is Quality.LOST and point not in LASTING:
             return None
         value = reading.value
         if isinstance(value, float):

@@ -109,6 +109,7 @@ async def test_tabs_follow_the_arrow_keys_and_begin_with_what_is_worst(page: Pag
     assert await tabs.nth(0).get_attribute("aria-selected") == "true"
     await tabs.nth(0).press("ArrowRight")
     assert await tabs.nth(1).get_attribute("aria-selected") == "true"
+    assert await tabs.nth(1).locator(".how").inner_text() == "Thermal runaway, 1 alarm"
     assert "▲ 41.2" in await page.locator("section tbody").inner_text()
 
 

@@ -131,7 +131,7 @@ async def test_stale_lost_and_unknown_blocks_are_told_as_such(
     await look(hass, battery, client)
     await bridge.change(points={module_id(1): {"module.voltage": reading(13.5, "stale")}})
     assert await told(client) == {"type": "change", "modules": [{"number": 1, "stale": ["voltage"]}]}
-    gone = {key: reading(13.0, "lost") for key in ("module.voltage", "module.temperature")}
+    gone = {key: reading(2, "lost") for key in ("module.voltage", "module.temperature", "module.position")}
     await bridge.change(
         points={module_id(2): gone | {"module.state": reading("lost")}},
         conditions={module_id(2): {"module.lost": state(True)}},

@@ -95,13 +95,13 @@ const RESORT = 5000;
 const RETRY = 5000;
 
 const STYLE = `
-:host { display: block; height: 100%; }
-ha-card { display: block; height: 100%; overflow: auto; container-type: inline-size; box-sizing: border-box;
+:host { display: block; height: 100%;
   --ok: var(--success-color, #43a047); --warn: var(--warning-color, #ffa600); --bad: var(--error-color, #db4437);
   --dim: var(--secondary-text-color, #727272); --line: var(--divider-color, rgba(127, 127, 127, .25));
   --ink: var(--primary-text-color, #212121); --accent: var(--primary-color, #03a9f4);
   --paper: var(--ha-card-background, var(--card-background-color, #fff));
   color: var(--ink); font-size: 14px; line-height: 1.35; }
+ha-card { display: block; height: 100%; overflow: auto; container-type: inline-size; box-sizing: border-box; }
 .inner { padding: 16px; display: grid; gap: 14px; }
 .sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 svg { width: 1.2em; height: 1.2em; fill: currentColor; vertical-align: -.22em; flex: none; }
@@ -637,7 +637,7 @@ class RidethroughBatteryCard extends HTMLElement {
       tiles.addEventListener("keydown", (event) => this._onTabKey(event));
     }
     for (const string of this._byString.keys()) tiles.append(this._buildTile(string, tabs));
-    const bar = make("div", "bar", make("span", "", `${this._byString.size} ${this._word("of_strings")} · ${this._modules.size} ${this._word("blocks")}`), select);
+    const bar = make("div", "bar", make("span", "", `${this._strings.size} ${this._word("of_strings")} · ${this._modules.size} ${this._word("blocks")}`), select);
     return [bar, tiles];
   }
 
@@ -912,7 +912,11 @@ class RidethroughBatteryCard extends HTMLElement {
       setText(tile.sum, [this._quantity(row?.voltage, "V", 1), known(row?.current) ? this._quantity(row.current, "A", 1) : ""].filter(Boolean).join(" · "));
       setState(tile.root, worst);
       setIcon(tile.howIcon, worst);
-      setText(tile.howWord, told || (wrongs.length ? this._condition(wrongs[0][0]) : this._word("all_good")));
+      // What is wrong with the string itself, as its blocks do not show it.
+      const own = wrongs.filter(([name]) => !/^(module\.|general_alarm)/.test(name)).map(([name]) => this._condition(name));
+      const how = [...own, told].filter(Boolean).join(", ") || this._word("all_good");
+      setText(tile.howWord, how);
+      setTitle(tile.howWord, how);
     }
     const section = this._sections.get(string);
     if (!section) return;
