@@ -87,6 +87,45 @@ async def test_german_is_spoken_and_numbers_have_a_comma(page: Page) -> None:
     assert "Spannung" in await page.locator("section thead").inner_text()
 
 
+async def test_both_languages_have_all_words(page: Page) -> None:
+    await show(page, strings=1, blocks=4)
+    english, german = await page.evaluate("[Object.keys(WORDS.en), Object.keys(WORDS.de)]")
+    assert english == german
+    assert await page.evaluate("Object.values(WORDS).every((words) => Object.values(words).every(Boolean))")
+
+
+async def test_charge_is_an_arrow_while_none_can_be_told(page: Page) -> None:
+    # M:6978 after a discharge comes a strong charge, during which no percentage is known.
+    await show(page, strings=1, blocks=4)
+    change = {"modules": [{"number": 2, "charge": None}, {"number": 3, "charge": None, "state": "lost"}]}
+    await send(page, {"type": "change", "strings": [{"number": 1, "phase": "charging"}], **change})
+    assert [(await cells(page, row))[3] for row in range(4)] == ["99", "↑", "–", "99"]
+    label = await page.locator("td.charge .value").nth(1).get_attribute("aria-label")
+    assert label == "No charge can be told during boost charge"
+
+
+async def test_target_and_limits_move_the_marks_of_the_bars(page: Page) -> None:
+    await show(page, strings=1, blocks=4)
+    bar = page.locator("td.voltage .track").first
+
+    async def marks() -> list[float]:
+        names = ("--p", "--target")
+        return [float((await bar.evaluate(f"(e) => e.style.getPropertyValue('{name}')"))[:-1]) for name in names]
+
+    value, target = await marks()
+    await send(page, {"type": "change", "strings": [{"number": 1, "target": 13.9}]})
+    assert (await marks())[0] == value
+    assert (await marks())[1] > target + 5
+    await send(
+        page,
+        {
+            "type": "change",
+            "system": {"limits": {"module.voltage.low.critical": 13, "module.voltage.high.critical": 14}},
+        },
+    )
+    assert await marks() == [56.1, 84.5]
+
+
 async def test_columns_sort_both_ways_and_what_is_unknown_stands_last(page: Page) -> None:
     await show(page, strings=1, blocks=16)
     head = page.locator("th.head-impedance")
@@ -109,7 +148,7 @@ async def test_tabs_follow_the_arrow_keys_and_begin_with_what_is_worst(page: Pag
     assert await tabs.nth(0).get_attribute("aria-selected") == "true"
     await tabs.nth(0).press("ArrowRight")
     assert await tabs.nth(1).get_attribute("aria-selected") == "true"
-    assert await tabs.nth(1).locator(".how").inner_text() == "Thermal runaway, 1 alarm"
+    assert await tabs.nth(1).locator(".how").inner_text() == "Thermal runaway, 1 alarm, 1 lost, 1 warning"
     assert "▲ 41.2" in await page.locator("section tbody").inner_text()
 
 
@@ -178,7 +217,26 @@ async def test_card_tells_how_it_is_chosen_and_set_up(page: Page) -> None:
     await show(page, strings=1, blocks=4)
     assert await page.evaluate("customCards.map(({ type }) => type)") == ["ridethrough-battery-card"]
     form = await page.evaluate("customElements.get('ridethrough-battery-card').getConfigForm().then((f) => f.schema)")
-    assert [field["name"] for field in form] == ["device_id", "name", "layout", "numbers", "overview"]
+    assert [field["name"] for field in form] == ["device_id", "name", "layout", "numbers", "hide_overview"]
     assert form[0]["selector"]["select"]["options"] == [{"value": "system", "label": "USV-Batterie Halle 2"}]
     with pytest.raises(Exception, match="layout must be tabs or all"):
         await page.evaluate("card.setConfig({ layout: 'round' })")
+
+
+async def test_card_is_suggested_for_entities_of_a_battery_system(page: Page) -> None:
+    await show(page, strings=1, blocks=4)
+    suggested = await page.evaluate(
+        """() => {
+        const hass = {
+          devices: { block: { parent_device_id: "system" }, system: {} },
+          entities: {
+            a: { platform: "ridethrough", translation_key: "module_voltage", device_id: "block" },
+            b: { platform: "ridethrough", translation_key: "battery_ripple", device_id: "system" },
+            c: { platform: "ridethrough", translation_key: "ups_load", device_id: "ups" },
+            d: { platform: "other", translation_key: "module_voltage", device_id: "block" },
+          },
+        };
+        return ["a", "b", "c", "d", "e"].map((id) => customCards[0].getEntitySuggestion(hass, id)?.config.device_id ?? null);
+        }"""
+    )
+    assert suggested == ["system", "system", None, None, None]

@@ -32,7 +32,7 @@ const WORDS = {
     number_in_system: "Number in the system", conditions: "What is wrong", link: "Link",
     device_id: "Battery system", name: "Title", layout: "Strings", layout_tabs: "One at a time",
     layout_all: "All at once", numbers: "Numbers of blocks", numbers_string: "Within the string",
-    numbers_system: "Within the system", overview: "Show the overview of all blocks",
+    numbers_system: "Within the system", hide_overview: "Hide the overview of all blocks",
     description: "Every block of a battery system, as bars and as a table that can be sorted.",
   },
   de: {
@@ -60,7 +60,7 @@ const WORDS = {
     number_in_system: "Nummer im System", conditions: "Was nicht stimmt", link: "Verbindung",
     device_id: "Batteriesystem", name: "Titel", layout: "Stränge", layout_tabs: "Einer zurzeit",
     layout_all: "Alle zugleich", numbers: "Nummern der Blöcke", numbers_string: "Im Strang",
-    numbers_system: "Im System", overview: "Übersicht aller Blöcke zeigen",
+    numbers_system: "Im System", hide_overview: "Übersicht aller Blöcke ausblenden",
     description: "Jeder Block eines Batteriesystems, als Balken und als sortierbare Tabelle.",
   },
 };
@@ -125,12 +125,12 @@ h2 { margin: 0; font-size: 20px; font-weight: 500; flex: 1 1 auto; min-width: 8e
 .bar { display: flex; justify-content: space-between; align-items: center; gap: 8px; color: var(--dim); }
 select { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; padding: 3px 6px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 168px), 1fr)); gap: 8px; }
-.tile { all: unset; box-sizing: border-box; display: grid; gap: 5px; padding: 8px 10px 7px; border-radius: 10px; cursor: pointer; min-width: 0;
+.tile { all: unset; box-sizing: border-box; display: grid; grid-template-columns: minmax(0, 1fr); gap: 5px; padding: 8px 10px 7px; border-radius: 10px; cursor: pointer; min-width: 0;
   border: 1px solid var(--line); transition: border-color .15s, background .15s; }
 .tile:hover { border-color: var(--accent); }
 .tile[aria-selected="true"] { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
   background: color-mix(in srgb, var(--accent) 9%, transparent); }
-.tile .top { display: flex; justify-content: space-between; gap: 6px; align-items: baseline; }
+.tile .top { display: flex; gap: 4px; align-items: baseline; } .tile .top b { flex: 1 1 auto; }
 .tile b { font-weight: 500; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .tile .sum { font-size: 12px; color: var(--dim); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tile .how { font-size: 12px; display: flex; align-items: center; gap: .35em; min-height: 1.5em; min-width: 0; }
@@ -211,7 +211,7 @@ dialog .wrongs { margin-bottom: 12px; }
   .inner { padding: 12px; gap: 10px; } th, td { padding: 0 3px; font-size: 13px; } thead button { padding: 3px; font-size: 11px; white-space: normal; }
   .head-state .text, td.state .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 15vw; } th.number, td.number { width: 2.4em; }
-  .foot > div { min-width: 4.4em; padding: 0 6px; } .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); }
+  .tile .amps { display: none; } .foot > div { min-width: 4.4em; padding: 0 6px; } .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
 @media (forced-colors: active) { .track i, .fill i, .sky i { forced-color-adjust: none; } }
@@ -279,7 +279,7 @@ class RidethroughBatteryCard extends HTMLElement {
         { name: "name", selector: { text: {} } },
         choice("layout", "tabs", "all"),
         choice("numbers", "string", "system"),
-        { name: "overview", selector: { boolean: {} } },
+        { name: "hide_overview", selector: { boolean: {} } },
       ],
       computeLabel: ({ name }) => words[name] ?? name,
     };
@@ -288,7 +288,7 @@ class RidethroughBatteryCard extends HTMLElement {
   static async getStubConfig(hass) {
     lastHass = hass ?? lastHass;
     const { systems } = await hass.callWS({ type: "ridethrough/battery/list" }).catch(() => ({ systems: [] }));
-    return { device_id: systems[0]?.device_id ?? "", layout: "tabs", numbers: "string", overview: true };
+    return { device_id: systems[0]?.device_id ?? "", layout: "tabs", numbers: "string" };
   }
 
   constructor() {
@@ -303,11 +303,11 @@ class RidethroughBatteryCard extends HTMLElement {
   // What Home Assistant asks of a card
 
   setConfig(config) {
-    const { layout = "tabs", numbers = "string", overview = true } = config;
+    const { layout = "tabs", numbers = "string" } = config;
     if (!["tabs", "all"].includes(layout)) throw new Error("layout must be tabs or all");
     if (!["string", "system"].includes(numbers)) throw new Error("numbers must be string or system");
     const other = config.device_id !== this._config?.device_id;
-    this._config = { ...config, layout, numbers, overview };
+    this._config = { ...config, layout, numbers };
     if (other) {
       this._selected = null;
       this._forget();
@@ -569,7 +569,7 @@ class RidethroughBatteryCard extends HTMLElement {
     const parts = (this._parts = { card, inner });
     inner.append(this._buildHeader(parts));
     const tabs = this._config.layout === "tabs" && this._byString.size > 1;
-    if (this._config.overview || tabs) inner.append(...this._buildOverview(tabs));
+    if (!this._config.hide_overview || tabs) inner.append(...this._buildOverview(tabs));
     parts.tables = make("div", `tables ${tabs ? "" : "all"}`);
     if (this._byString.size < 2) parts.tables.className = "tables";
     if (tabs) {
@@ -642,7 +642,7 @@ class RidethroughBatteryCard extends HTMLElement {
   }
 
   _buildTile(string, tab) {
-    const tile = { root: make(tab ? "button" : "div", "tile"), name: make("b"), sum: make("span", "sum"), sky: make("div", "sky"),
+    const tile = { root: make(tab ? "button" : "div", "tile"), name: make("b"), sum: make("span", "sum"), amps: make("span", "sum amps"), sky: make("div", "sky"),
       how: make("span", "how"), howIcon: make("span"), howWord: make("span"), bars: new Map() };
     tile.how.append(tile.howIcon, tile.howWord);
     tile.sky.setAttribute("aria-hidden", "true");
@@ -652,7 +652,7 @@ class RidethroughBatteryCard extends HTMLElement {
       tile.bars.set(number, bar);
       tile.sky.append(bar);
     }
-    tile.root.append(make("span", "top", tile.name, tile.sum), tile.sky, tile.how);
+    tile.root.append(make("span", "top", tile.name, tile.sum, tile.amps), tile.sky, tile.how);
     if (tab) {
       tile.root.type = "button";
       tile.root.setAttribute("role", "tab");
@@ -909,7 +909,8 @@ class RidethroughBatteryCard extends HTMLElement {
     const tile = this._tiles.get(string);
     if (tile) {
       setText(tile.name, this._nameOf(string));
-      setText(tile.sum, [this._quantity(row?.voltage, "V", 1), known(row?.current) ? this._quantity(row.current, "A", 1) : ""].filter(Boolean).join(" · "));
+      setText(tile.sum, this._quantity(row?.voltage, "V", 1));
+      setText(tile.amps, known(row?.current) ? `· ${this._quantity(row.current, "A", 1)}` : "");
       setState(tile.root, worst);
       setIcon(tile.howIcon, worst);
       // What is wrong with the string itself, as its blocks do not show it.
@@ -1108,6 +1109,17 @@ class RidethroughBatteryCard extends HTMLElement {
   }
 }
 
+/** Which entities make one think of this card: those that only strings, blocks and battery systems have. */
+const OURS = /^(module_(voltage|temperature|impedance|state|charge|equalizing)|string_|battery_(ripple|discharges))/;
+
+/** Suggest this card where somebody looks for one for an entity of a battery system, or null. */
+function suggest(hass, entityId) {
+  const entity = hass.entities?.[entityId];
+  if (entity?.platform !== "ridethrough" || !OURS.test(entity.translation_key ?? "")) return null;
+  const device = hass.devices?.[entity.device_id];
+  return { config: { type: "custom:ridethrough-battery-card", device_id: device?.parent_device_id ?? entity.device_id } };
+}
+
 if (!customElements.get("ridethrough-battery-card")) {
   customElements.define("ridethrough-battery-card", RidethroughBatteryCard);
   window.customCards = window.customCards ?? [];
@@ -1116,6 +1128,7 @@ if (!customElements.get("ridethrough-battery-card")) {
     name: "Ridethrough: battery system",
     description: WORDS[(navigator.language ?? "en").split("-")[0]]?.description ?? WORDS.en.description,
     preview: true,
+    getEntitySuggestion: suggest,
     documentationURL: "https://github.com/ridethrough/ridethrough",
   });
 }
