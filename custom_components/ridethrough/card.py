@@ -3,6 +3,7 @@
 Home Assistant runs without its frontend as well; then there is no card, and nothing else is missing.
 """
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from homeassistant.loader import async_get_integration
 from homeassistant.util.hass_dict import HassKey
 import probatio
 
@@ -45,10 +45,15 @@ async def async_setup_card(hass: HomeAssistant) -> None:
     from homeassistant.components.frontend import add_extra_js_url
     from homeassistant.components.http.server import StaticPathConfig
 
-    # The version in the address lets browsers keep the file for as long as they like.
-    version = (await async_get_integration(hass, DOMAIN)).version
+    # So browsers may keep the file for as long as they like, and still see the next one at once.
+    mark = await hass.async_add_executor_job(_mark)
     await hass.http.async_register_static_paths([StaticPathConfig(URL, str(CARD), cache_headers=True)])
-    add_extra_js_url(hass, f"{URL}?v={version}")
+    add_extra_js_url(hass, f"{URL}?v={mark}")
+
+
+def _mark() -> str:
+    """Return what is another for every other content of the card's file."""
+    return sha256(CARD.read_bytes()).hexdigest()[:12]
 
 
 @callback

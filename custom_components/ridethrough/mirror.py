@@ -142,14 +142,17 @@ class Mirror:
         return topics
 
     def _tell(self, topics: AbstractSet[Topic]) -> None:
+        # One listener's fault must not keep the news from the others.
         for change_listener in tuple(self._changes):
-            change_listener(topics)
+            try:
+                change_listener(topics)
+            except Exception:
+                _LOGGER.exception("A listener for all changes failed")
         for topic in topics:
             for listener in tuple(self._listeners.get(topic, ())):
                 try:
                     listener()
                 except Exception:
-                    # One entity's fault must not keep the news from the others.
                     _LOGGER.exception("A listener for %s failed", topic)
 
 

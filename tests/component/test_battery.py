@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from homeassistant.auth.models import Group
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
@@ -288,8 +288,7 @@ async def test_card_is_served_and_loaded_where_there_is_a_frontend(
         # The frontend itself is a package of its own, which an installation need not have.
         patch.setattr("homeassistant.components.frontend.add_extra_js_url", lambda _, url: added.append(url))
         assert await async_setup_component(hass, DOMAIN, {})
-    version = (await async_get_integration(hass, DOMAIN)).version
-    assert added == [f"{URL}?v={version}"]
+    assert added == [f"{URL}?v={sha256(CARD.read_bytes()).hexdigest()[:12]}"]
     response = await (await hass_client()).get(added[0])
     assert await response.read() == CARD.read_bytes()
     assert "javascript" in response.headers["Content-Type"]

@@ -213,6 +213,7 @@ dialog .wrongs { margin-bottom: 12px; }
   thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 15vw; } th.number, td.number { width: 2.4em; }
   .tile .amps { display: none; } .foot > div { min-width: 4.4em; padding: 0 6px; } .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); }
 }
+@container (max-width: 310px) { .tables { overflow-x: auto; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
 @media (forced-colors: active) { .track i, .fill i, .sky i { forced-color-adjust: none; } }
 `;
