@@ -11,6 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from . import issues
 from .bridge import Bridge, RidethroughConfigEntry
+from .card import async_setup_card, end_screens
 from .catalogue import load_catalogue
 from .const import DOMAIN, PLATFORMS
 from .errors import (
@@ -38,8 +39,9 @@ SETUP_ERRORS: Mapping[type[RidethroughError], str] = {
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Offer the integration's actions."""
+    """Offer the integration's actions, and its card to dashboards."""
     async_setup_services(hass)
+    await async_setup_card(hass)
     return True
 
 
@@ -63,6 +65,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
     """Take the entities away and close the connection."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
+        end_screens(hass, entry.runtime_data)
         await entry.runtime_data.disconnect()
     return unloaded
 

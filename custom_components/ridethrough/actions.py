@@ -1,7 +1,7 @@
 """The actions that have a form of their own, and what of the catalogue each of them asks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ class Action:
     """Turns what was filled in into a command, or into several of which each kind of device knows another."""
     of_bridge: bool = False
     """Whether it is the bridge's own, so that no target need be named where there is only one bridge."""
+    single: bool = False
+    """Whether it must be for one device: of a whole battery system it would overwrite what each block has."""
 
 
 def _shutdown(data: Mapping[str, Any]) -> tuple[Asked, ...]:
@@ -114,6 +116,17 @@ ACTIONS: Final = (
         {probatio.Required("number"): cv.positive_int, probatio.Required("state"): cv.boolean},
         _set_output,
     ),
+    # Of battery systems, their strings and blocks
+    _action("find_block", "module.find"),
+    _action("stop_blinking", "module.release"),
+    _action("measure_impedance", "impedance.measure"),
+    _action("set_baseline", "baseline.set"),
+    _action("clear_baseline", "baseline.clear"),
+    _action("pause_equalizing", "equalizing.pause", duration=cv.positive_int),
+    _action("resume_equalizing", "equalizing.resume"),
+    _action("test_breaker", "breaker.test"),
+    _action("release_breaker", "breaker.reset"),
+    replace(_action("note_block", "inventory.note", column=cv.positive_int, text=cv.string), single=True),
     # Of shutdown agents
     Action("send_message", {probatio.Required("text"): cv.string}, _send_message, of_bridge=True),
     _action("run_program", "agent.execute", program=cv.string),

@@ -11,7 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .catalogue import ConditionType, PointType, enabled_by_default
+from .catalogue import ConditionType, PointType, enabled_by_default, may_be_entity
 from .entity import ConditionEntity, PointEntity
 from .switch import switched_conditions
 from .wire import Device, Quality
@@ -31,7 +31,8 @@ async def async_setup_entry(
 
 def _binary_sensors(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactory]]:
     for key in bridge.mirror.conditions(device.id):
-        if (known := bridge.catalogue.condition(device.kind, key)) is not None:
+        known = bridge.catalogue.condition(device.kind, key)
+        if known is not None and may_be_entity(known[0], device.kind):
             yield key, partial(ConditionBinarySensor, bridge, device, key, *known)
     for key, reading in bridge.mirror.points(device.id).items():
         if reading.quality is Quality.UNSUPPORTED:

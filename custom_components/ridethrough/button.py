@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .catalogue import CommandType
+from .catalogue import CommandType, enabled_by_default, may_be_entity
 from .entity import CommandEntity, permitted, send_command
 from .switch import switched_commands
 from .wire import Device
@@ -27,7 +27,9 @@ async def async_setup_entry(
 def _buttons(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactory]]:
     for command in sorted(device.commands - switched_commands(bridge, device)):
         row = bridge.catalogue.command(device.kind, command)
-        if row is not None and row.pressable and permitted(bridge, device, frozenset({command})):
+        if row is None or not may_be_entity(row, device.kind):
+            continue
+        if row.pressable and permitted(bridge, device, frozenset({command})):
             yield command, partial(CommandButton, bridge, device, row)
 
 
@@ -40,7 +42,7 @@ class CommandButton(CommandEntity, ButtonEntity):
         self.commands = frozenset({row.key})
         self._attr_translation_key = row.translation_key
         self._attr_entity_category = row.category
-        self._attr_entity_registry_enabled_default = row.enabled
+        self._attr_entity_registry_enabled_default = enabled_by_default(row, device.kind)
 
     @override
     async def async_press(self) -> None:

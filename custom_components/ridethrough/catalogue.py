@@ -103,8 +103,27 @@ WITH_ALARMS: Final = frozenset({"ups_module"})
 """Modules whose alarms are shown too; the state of a battery's module says that there is one."""
 
 
-def enabled_by_default(row: PointType | ConditionType, kind: str) -> bool:
+BLOCK: Final = "battery_module"
+BLOCK_DETAILS: Final = MAIN_POINTS[BLOCK] | {
+    "module.charge",
+    "module.equalizing",
+    "module.impedance.baseline",
+    "module.find",
+}
+"""What may be an entity of a block. A system has up to 512 of them with fifty points, conditions and commands each:
+as entities, even disabled ones, they would cost more than all the rest of a house. The state says that something is
+wrong with a block, the status card what, triggers and the diagnostics know every condition, actions give every command."""
+
+
+def may_be_entity(row: PointType | ConditionType | CommandType, kind: str) -> bool:
+    """Whether there is an entity for it at all, be it a disabled one."""
+    return kind != BLOCK or row.key in BLOCK_DETAILS
+
+
+def enabled_by_default(row: PointType | ConditionType | CommandType, kind: str) -> bool:
     """Whether an entity is enabled at first. Of modules only what matters most is, there being so many."""
+    if isinstance(row, CommandType):
+        return row.enabled and kind != BLOCK
     if kind == "battery_string" and row.key.startswith("module."):
         # The system says it of all blocks together, and each block of itself.
         return False

@@ -10,15 +10,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import AnyDeviceEntry
 
 from .bridge import Bridge, RidethroughConfigEntry
+from .card import count_screens
 from .const import CONF_FINGERPRINT, DOMAIN
 
 TO_REDACT = frozenset({CONF_TOKEN, CONF_HOST, CONF_FINGERPRINT, "serial"})
 PRIVATE_POINT = re.compile(
-    r"(^|[._])(serial|macaddr|contact|location)(\.|$)|^agent\.(address|last_command)$"
+    r"(^|[._])(serial|macaddr|contact|location|note)(\.|$)|^agent\.(address|last_command)$"
     r"|parameter\..*(port|community|login|user|secname|pass|serial)",
     re.IGNORECASE,
 )
-"""Points that tell who and where, or, as NUT's driver parameters may, how to get in."""
+"""Points that tell who and where, what somebody noted, or, as NUT's driver parameters may, how to get in."""
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: RidethroughConfigEntry) -> dict[str, Any]:
@@ -34,6 +35,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Ridethr
             "bridge": None if client.hello is None else asdict(client.hello),
             "counters": dict(client.counters),
         },
+        "status_screens": count_screens(hass, bridge),
         "journal": {"received": bridge.journal.received, "delivered": bridge.journal.delivered},
         "supplies": {device: asdict(supply) for device, supply in bridge.outages.supplies.items()},
         "revision": bridge.mirror.revision,

@@ -14,6 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
+from .catalogue import BLOCK
 from .devices import BRIDGE, main_ancestor
 from .entity import RidethroughEntity
 from .wire import Device, Edge, Event, EventKind
@@ -52,6 +53,9 @@ async def async_setup_entry(
 
 
 def _events(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactory]]:
+    # Of a block there is a trigger, and the system's own event for every alarm; another 512 entities are too many.
+    if device.kind == BLOCK:
+        return
     if device.kind == BRIDGE or bridge.catalogue.conditions(device.kind):
         yield "events", partial(DeviceEvents, bridge, device)
 

@@ -3,7 +3,7 @@
 A change wakes only those who asked for that point, that condition or that device.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Set as AbstractSet
 import logging
 from typing import cast
 
@@ -15,6 +15,8 @@ type Listener = Callable[[], None]
 type Unsubscribe = Callable[[], None]
 type Topic = tuple[str, str, str]
 """`point` or `condition`, device, key; or `device`, device and nothing."""
+type ChangeListener = Callable[[AbstractSet[Topic]], None]
+"""Called once for each change, with all that is different now."""
 type StructureListener = Callable[[frozenset[str], frozenset[str]], None]
 """Called with the devices that are new or have new points, conditions or commands, and with those removed."""
 
@@ -30,6 +32,7 @@ class Mirror:
         self._conditions: dict[str, dict[str, ConditionState]] = {}
         self._listeners: dict[Topic, list[Listener]] = {}
         self._structure: list[StructureListener] = []
+        self._changes: list[ChangeListener] = []
 
     def points(self, device: str) -> Mapping[str, Reading]:
         """Return the readings of a device by key."""
@@ -55,6 +58,11 @@ class Mirror:
         """Call `listener` when there are new devices, points, conditions or commands, or devices fewer."""
         self._structure.append(listener)
         return lambda: self._structure.remove(listener)
+
+    def on_change(self, listener: ChangeListener) -> Unsubscribe:
+        """Call `listener` once for each change: for those who show hundreds of readings as one thing."""
+        self._changes.append(listener)
+        return lambda: self._changes.remove(listener)
 
     def _listen(self, topic: Topic, listener: Listener) -> Unsubscribe:
         self._listeners.setdefault(topic, []).append(listener)
@@ -133,13 +141,18 @@ class Mirror:
         self.devices.pop(device, None)
         return topics
 
-    def _tell(self, topics: Iterable[Topic]) -> None:
+    def _tell(self, topics: AbstractSet[Topic]) -> None:
+        # One listener's fault must not keep the news from the others.
+        for change_listener in tuple(self._changes):
+            try:
+                change_listener(topics)
+            except Exception:
+                _LOGGER.exception("A listener for all changes failed")
         for topic in topics:
             for listener in tuple(self._listeners.get(topic, ())):
                 try:
                     listener()
                 except Exception:
-                    # One entity's fault must not keep the news from the others.
                     _LOGGER.exception("A listener for %s failed", topic)
 
 

@@ -1,23 +1,30 @@
 """Sensors: every reading that is a number or a text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import override
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, SensorStateClass
 from homeassistant.const import UnitOfTime
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
 from .bridge import Bridge, EntityFactory, RidethroughConfigEntry
-from .catalogue import PointType, enabled_by_default
+from .catalogue import BLOCK, PointType, enabled_by_default, may_be_entity
 from .entity import PointEntity
 from .wire import Device, Quality
 
 PARALLEL_UPDATES = 0
 
+PACE = 10.0
+"""Seconds between two states of what a block measures, as the manual's status screen has it (M:6936).
+
+A scan may bring 2,000 values in three seconds. Nobody needs them all as states, and no recorder bears them; the status
+card shows them as they come, and the bridge's battery log keeps them.
+"""
 LONGEST_TEXT = 255
 """Home Assistant's limit for a state."""
 
@@ -33,8 +40,11 @@ def _sensors(bridge: Bridge, device: Device) -> Iterator[tuple[str, EntityFactor
     for key, reading in bridge.mirror.points(device.id).items():
         if reading.quality is Quality.UNSUPPORTED:
             continue
-        if (found := bridge.catalogue.point(device.kind, key)) is not None and found[0].type != "bool":
-            yield key, partial(PointSensor, bridge, device, key, *found)
+        found = bridge.catalogue.point(device.kind, key)
+        if found is None or found[0].type == "bool" or not may_be_entity(found[0], device.kind):
+            continue
+        sensor = PacedSensor if device.kind == BLOCK and found[0].state_class is not None else PointSensor
+        yield key, partial(sensor, bridge, device, key, *found)
 
 
 class PointSensor(PointEntity, SensorEntity):
@@ -74,3 +84,39 @@ class PointSensor(PointEntity, SensorEntity):
             text = None if value is None else str(value)[:LONGEST_TEXT]
             return text if not self._row.options or text in self._row.options else None
         return None if isinstance(value, str | bool) else value
+
+
+class PacedSensor(PointSensor):
+    """One reading of many blocks: at once when it comes or goes, else no more often than PACE."""
+
+    _told: bool | None = None
+    """Whether it was known when it was told last."""
+    _due: float = 0.0
+    """When it may be told again, on the loop's clock."""
+    _timer: CALLBACK_TYPE | None = None
+
+    @override
+    def listen(self, changed: Callable[[], None]) -> list[Callable[[], None]]:
+        """Listen to the reading, and leave no timer behind."""
+        return [*super().listen(partial(self._on_reading, changed)), self._forget]
+
+    @callback
+    def _on_reading(self, changed: Callable[[], None]) -> None:
+        known, now = self.value is not None, self.hass.loop.time()
+        if known != self._told or now >= self._due:
+            self._forget()
+            self._told, self._due = known, now + PACE
+            changed()
+        elif self._timer is None:
+            self._timer = async_call_later(self.hass, self._due - now, partial(self._on_time, changed))
+
+    @callback
+    def _on_time(self, changed: Callable[[], None], _now: datetime) -> None:
+        self._timer = None
+        self._due = 0.0
+        self._on_reading(changed)
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer()
+            self._timer = None

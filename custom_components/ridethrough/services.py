@@ -1,6 +1,7 @@
 """The integration's own actions: what people ask for, and any command with its arguments."""
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import probatio
 from .actions import ACTIONS, Action
 from .bridge import Bridge, RidethroughConfigEntry
 from .const import DOMAIN
+from .devices import main_ancestor
 from .entity import send_command
 from .errors import CommandFailed
 from .selection import bridges, selected
@@ -97,14 +99,30 @@ async def _act(action: Action, call: ServiceCall) -> None:
     # A bridge that is asked itself asks its agents: they need not be asked twice.
     asking = {bridge.id for bridge, device, _, _ in targets if device == bridge.id}
     targets = [found for found in targets if found[0].id not in asking or found[1] == found[0].id]
+    # A whole that offers the command carries it out for its parts: a device as a target means them as well.
+    chosen = {
+        (bridge.id, device, command)
+        for bridge, device, command, _ in targets
+        if command in bridge.mirror.devices[device].commands
+    }
+    targets = [found for found in targets if not _is_part_of_chosen(found[0], found[1], found[2], chosen)]
     if not targets:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="no_target", translation_placeholders={"action": asked[0][0]}
+        )
+    if action.single and len(targets) > 1:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="one_target", translation_placeholders={"action": asked[0][0]}
         )
     results = await asyncio.gather(*(send_command(*found) for found in targets), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
+
+
+def _is_part_of_chosen(bridge: Bridge, device: str, command: str, chosen: AbstractSet[tuple[str, str, str]]) -> bool:
+    whole = main_ancestor(bridge.mirror.devices[device], bridge.mirror.devices)
+    return whole is not None and (bridge.id, whole.id, command) in chosen
 
 
 def _targets(action: Action, call: ServiceCall) -> list[tuple[Bridge, str]]:

@@ -252,14 +252,14 @@ async def test_a_battery_system_shows_its_strings_and_of_its_blocks_what_matters
     assert state_of(hass, "sensor.battery_current_1_current") == "-1.25"
     assert state_of(hass, "binary_sensor.battery_block_voltage_too_high") == "on"
     assert state_of(hass, "binary_sensor.battery_string_1_string_voltage_too_high") == "off"
-    # There may be 512 blocks: of each only what the state does not say.
+    # There may be 512 blocks: of each only what the state does not say, and neither conditions nor events at all.
     entities = er.async_get(hass)
     hidden = {
         entity.unique_id
         for entity in entities.entities.values()
         if entity.unique_id.startswith(("b7-", "s1-")) and entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
-    blocks = {"b7-module.equalizing", "b7-module.charge", "b7-module.voltage_high", "b7-events"}
+    blocks = {"b7-module.equalizing", "b7-module.charge"}
     assert hidden == blocks | {"s1-module.voltage_high", "s1-events"}
 
 
