@@ -394,10 +394,24 @@ def _in_clear(plan: _Plan) -> Iterator[Fault]:
             yield ("jobs", "webhooks", index, "url"), f"the token of {one.key} goes over the network in clear"
 
 
+# Batteries
+
+
+def _breaker_by_letting_go(plan: _Plan) -> Iterator[Fault]:
+    """Warn of breakers that open whenever their box has no power (manual M:6263)."""
+    for index, battery in enumerate(plan.config.batteries):
+        for box, output in battery.breakers:
+            contact = battery.boxes[box - 1].outputs.get(output)
+            if contact is not None and contact.normally_closed:
+                place = ("batteries", index, "boxes", box - 1, "outputs", str(output), "normally_closed")
+                yield place, f"the breaker at output {output} of box {box} opens whenever that box has no power"
+
+
 _RULES: tuple[Callable[[_Plan], Iterator[Fault]], ...] = (
     _same,
     _contradict,
     _levels,
+    _breaker_by_letting_go,
     _flap,
     _not_undone,
     _early_start,

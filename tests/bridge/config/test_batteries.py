@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from ridethrough.config import EXAMPLE, ConfigError, load
+from ridethrough.config import EXAMPLE, ConfigError, advise, load
 from ridethrough.config.battery import (
     Band,
     BatteryConfig,
@@ -308,6 +308,22 @@ def test_links_of_batteries_are_checked_like_all(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError, match=r"batteries\.link: in use"):
         load(file, check_links=lambda _devices: [("battery-1", "in use")])
+
+
+def test_a_breaker_that_opens_without_power_is_permitted_but_warned_of(tmp_path: Path) -> None:
+    """M:6263."""
+    file = tmp_path / "bridge.yaml"
+    more = """\
+  runaway: {temperature_difference: 10 K, breakers: one}
+  boxes:
+    - outputs:
+        1: {normally_closed: yes}
+        2: {normally_closed: yes}
+"""
+    file.write_text(DEVICES + LEAST + more)
+    (warning,) = advise(file, load(file))
+    assert warning.line == FIRST + 3
+    assert "the breaker at output 1 of box 1 opens whenever that box has no power" in warning.message
 
 
 # What jobs may name
