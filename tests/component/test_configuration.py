@@ -101,6 +101,8 @@ def test_what_a_newer_bridge_has_is_left_out_or_a_text() -> None:
         "nut://host/ups1?ca=/etc/ssl/ca.pem",
         "snmp://[2001:db8::7]:1161?version=2c",
         "modbus://host",
+        "module_bus:/dev/ttyUSB1?ring=/dev/ttyUSB2",
+        "module_bus://192.0.2.7:4001",
     ],
 )
 def test_link_is_taken_apart_and_put_together(text: str) -> None:

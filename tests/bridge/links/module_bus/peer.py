@@ -78,6 +78,8 @@ class FakeBus:
     """What the line does to what is said."""
     echo: bool = False
     dead: bool = False
+    deaf: set[int] = field(default_factory=set)
+    """Functions that nobody obeys."""
     _rest: bytes = b""
 
     @classmethod
@@ -112,7 +114,7 @@ class FakeBus:
                 self._rest = b""
                 break
             self.asked.append(request)
-            answer = self.answer(request)
+            answer = b"" if request[1] in self.deaf else self.answer(request)
             said += (request if self.echo else b"") + (self.spoil(answer) if answer else b"")
         return said
 

@@ -191,3 +191,26 @@ async def test_segments_are_found_and_read_apart(notebook: Notebook, running: Ru
         # It is lost, and so asked everywhere.
         await until(lambda: any(request[1] == 65 and request[3] + request[4] > 4 for request in one.asked))
         await until(lambda: not module(notebook, 4).conditions["module.lost"])
+
+
+async def test_a_sensor_that_is_out_of_its_range_or_away_gives_no_current(notebook: Notebook, running: Running) -> None:
+    bus = FakeBus.of(1)
+    bus.sensors = {1: (0, 1000, 0)}
+    sensor = notebook.child("current_sensor", "1", "")
+    async with Served(bus) as server, running(f"//{server.where}", 1, sensors=1):
+        await until(lambda: sensor.points.get("sensor.current") == 1.0)
+        bus.sensors[1] = (2, 99999, 0)
+        await until(lambda: "sensor.current" in sensor.gone)
+        assert sensor.points["sensor.current"] == 1.0
+        assert sensor.conditions["communications_lost"] is False
+        bus.sensors.clear()
+        await until(lambda: sensor.conditions["communications_lost"])
+        await until(lambda: notebook.conditions["current_sensor_lost"])
+
+
+async def test_a_module_that_was_exchanged_between_two_scans_is_noticed(notebook: Notebook, running: Running) -> None:
+    bus = FakeBus.of(2)
+    async with Served(bus) as server, running(f"//{server.where}", 2):
+        await until(lambda: module(notebook, 2).rare.get("module.serial") == "1002")
+        bus.module(2).serial = 4711
+        await until(lambda: module(notebook, 2).rare["module.serial"] == "4711")

@@ -277,3 +277,24 @@ async def test_change_reset_find_and_check() -> None:
 def test_what_cannot_be_meant_is_told(words: tuple[str, ...], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         parsed(*words)
+
+
+async def test_lights_are_shown_until_ctrl_c() -> None:
+    bus = FakeBus.of(1)
+    async with Served(bus) as server:
+        working = asyncio.create_task(command(server, "check", "0"))
+        await until(lambda: any(request[1] == 102 and request[5] == 1 for request in bus.asked))
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        await until(lambda: bus.asked[-1][1] == 102 and bus.asked[-1][5] == 0)
+
+
+async def test_a_module_that_keeps_its_number_is_told_of() -> None:
+    bus = FakeBus.of(2)
+    bus.deaf = {101}
+    async with Served(bus) as server:
+        with pytest.raises(ProgrammerError, match="Still there: 1, 2"):
+            await command(server, "reset", "1", "4")
+        with pytest.raises(ProgrammerError, match="Module 2 keeps its number"):
+            await command(server, "change", "2", "0")
