@@ -29,6 +29,7 @@ from ridethrough.events import JournalError
 from ridethrough.events.schedule import next_run
 from ridethrough.events.zone import zone_of
 from ridethrough.links import LINKS, Credentials, LinkContext, LinkError, check_link, check_links
+from ridethrough.links.module_bus import commandline as module_bus
 from ridethrough.links.probe import probe, render_table, to_json
 from ridethrough.sim.runner import add_arguments, options_from, simulate
 from ridethrough.sim.scenario import ScenarioError
@@ -156,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     agents.add_arguments(child)
     child.add_argument("--config", type=Path, default=Path(config), help=told)
 
+    child = command("battery", _battery, "number, find and check battery modules on their bus, without a bridge")
+    module_bus.add_arguments(child)
+
     child = command("mibs", _mibs, "list, print or save the MIB files that describe the SNMP agent to managers")
     child.add_argument("name", nargs="?", help="print this file")
     child.add_argument("--save", type=Path, metavar="FOLDER", help="write all of them into this folder")
@@ -273,6 +277,16 @@ async def _agent(options: argparse.Namespace) -> int:
     config = _config(options)
     async with Store.open(store_of(config)) as store:
         await agents.work(options, config, store, SystemClock(), lambda text: print(text, flush=True))
+    return 0
+
+
+async def _battery(options: argparse.Namespace) -> int:
+    module_bus.check_arguments(options)
+    context = LinkContext.alone(SystemClock())
+    try:
+        await module_bus.work(options, context, lambda text: print(text, flush=True))
+    finally:
+        await context.ports.close()
     return 0
 
 

@@ -23,9 +23,11 @@ from ridethrough.store import Store
 from ridethrough.tasks import Supervisor
 
 from .automation import Automation, AutomationContext
+from .battery_log import entering, opened_log
 from .charges import ChargeKeeper
 from .configuration import Configuration
 from .feeds import Feeds, mib_files
+from .notes import Notes
 from .plant import Plant
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
         stack.push_async_callback(recorder.close)
         await recorder.restore()
         known = await store.journal.devices()
+        battery_log = await opened_log(config, clock, stack)
+        notes = Notes(store.inventory, site)
         plant = Plant(
             bridge,
             site,
@@ -76,7 +80,13 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
             mint=identities.mint,
             known=known,
             charges=await store.charges.load(),
-            services=Services(store.batteries, await store.batteries.load(), zone_of(config.jobs.time_zone)),
+            services=Services(
+                store.batteries,
+                await store.batteries.load(),
+                zone_of(config.jobs.time_zone),
+                inventory=notes,
+                log=None if battery_log is None else entering(battery_log),
+            ),
         )
         keeper = ChargeKeeper(site, store.charges, clock)
         for device in config.devices:
@@ -117,6 +127,9 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
         supervisor.start("The watch over old readings", lambda: keep_expiring(site, clock))
         supervisor.start("The watch over the configuration", lambda: _reread(configuration, reread))
         supervisor.start("The keeper of charges", keeper.run)
+        supervisor.start("The watch over notes", notes.run)
+        if battery_log is not None:
+            supervisor.start("The battery log", battery_log.run)
         stack.push_async_callback(plant.stop)
         stack.push_async_callback(keeper.save)
         for unit in plant.units.values():
@@ -145,6 +158,8 @@ async def serve(path: Path, stop: asyncio.Event, reread: asyncio.Event, clock: C
                     traces=plant,
                     configurator=configuration,
                     mibs=mib_files,
+                    battery_log=battery_log,
+                    inventory=notes,
                 )
 
             decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -15,6 +15,7 @@ from .cores import Cores
 from .impedance import BaselineChange
 from .layout import SYSTEM, Place
 from .memory import MemoryFault
+from .records import RecordsError
 
 type _Handler = Callable[[int, Arguments], CommandResult]
 """Takes the number of the string, module or box, 0 for the system."""
@@ -27,10 +28,10 @@ class Inventory(Protocol):
     """What people note of each block, in five columns (manual M:7077)."""
 
     async def note(self, system: DeviceId, module: int, column: int, text: str) -> None:
-        """Note something about a block; an empty text takes it away. Raises MemoryFault."""
+        """Note something about a block; an empty text takes it away. Raises MemoryFault or RecordsError."""
 
     async def name(self, system: DeviceId, column: int, text: str) -> None:
-        """Name a column. Raises MemoryFault."""
+        """Name a column. Raises MemoryFault or RecordsError."""
 
 
 class Desk:
@@ -217,7 +218,7 @@ class Desk:
                 await inventory.note(system, place.number, column, text)
                 return CommandResult("Noted." if text else "The note is gone.")
             await inventory.name(system, column, text)
-        except MemoryFault as error:
+        except (MemoryFault, RecordsError) as error:
             raise CommandError("refused", f"Nothing can be noted: {error}") from error
         return CommandResult(f"Column {column} is called {text!r}." if text else f"Column {column} has no name.")
 

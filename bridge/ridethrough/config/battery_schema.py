@@ -424,6 +424,12 @@ def check_batteries(config: BridgeConfig) -> None:
         for index, one in enumerate(config.batteries)
         if one.ups is not None and one.ups not in known
     ]
+    # They share one log, since what has no end is kept in one place.
+    for index, one in enumerate(config.batteries[1:], 1):
+        first = config.batteries[0].log
+        if (one.log.size, one.log.database) != (first.size, first.database):
+            message = "must have the size and the database of the first battery system's: they share one log"
+            errors.append(vol.Invalid(message, path=[SECTION, index, "log"]))
     if errors:
         raise vol.MultipleInvalid(errors)
 

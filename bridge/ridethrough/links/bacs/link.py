@@ -30,6 +30,7 @@ class BacsLink(ModbusLink):
     scheme: ClassVar[str] = "bacs"
     title: ClassVar[str] = "BACS web manager (Modbus)"
     example: ClassVar[str] = "bacs://192.0.2.10:502/1"
+    judges: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = tuple(
         _OTHERWISE.get(option.name, option) for option in OPTIONS if option.name not in _LEFT_OUT
     )
@@ -46,6 +47,7 @@ class BacsSnmpLink(SnmpLink):
     example: ClassVar[str] = "bacs+snmp://192.0.2.10"
     kind = "battery_system"
     kind_is_certain: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = tuple(option for option in SNMP_OPTIONS if option.name != "mib")
 
     def __init__(self, url: LinkUrl, credentials: Credentials, context: LinkContext) -> None:

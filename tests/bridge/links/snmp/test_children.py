@@ -1,5 +1,6 @@
 """Sensors, contacts, modules, transfer switches and a second input: the public extension of RFC 1628."""
 
+from ridethrough.links.snmp.session import Session
 from tests.peers.snmpagent import Datum, SnmpAgent
 
 from .conftest import running
@@ -125,7 +126,7 @@ async def test_phases_that_show_up_later_replace_the_plain_points() -> None:
         agent.put(f"{U}.3.2.0", Datum.integer(3))
         agent.put("1.3.6.1.2.1.1.3.0", Datum.integer(5, 0x43))
         session = connection.link._session
-        assert session is not None
+        assert isinstance(session, Session)
         await session._discover()
         await connection.until(lambda: connection.sheet.points.get("input.L2.voltage") == 228)
         assert "input.voltage" not in connection.sheet.points

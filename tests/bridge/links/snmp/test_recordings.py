@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ridethrough.links.snmp.session import Session
 from ridethrough.links.snmp.values import NOTHING
 from ridethrough.maps.objects import load_mibs, under
 from tests.peers.snmpagent import SnmpAgent, read_recording
@@ -55,7 +56,7 @@ async def test_every_card_says_what_another_product_has_read(recording: Path) ->
     async with SnmpAgent.of_recording(recording) as agent, running(agent, "poll=60&timeout=2") as connection:
         await connection.until_statuses(2)
         session = connection.link._session
-        assert session is not None
+        assert isinstance(session, Session)
         readings = session.readings()
         for sensor in expected(recording):
             oid, kind = str(sensor["sensor_oid"]).lstrip("."), str(sensor["sensor_class"])
