@@ -24,7 +24,7 @@ AGED, LOST, HOT = 3, 5, 2
 CHANGES: Final[Mapping[str, Mapping[str, float]]] = {
     "age": {"block": AGED, "factor": 2.5},
     "lose": {"block": LOST},
-    "runaway": {"block": HOT},
+    "runaway": {"block": HOT, "current": 1000.0},
 }
 """What the simulator is told for that."""
 _SLUG: Final = "battery_room"
@@ -129,14 +129,18 @@ async def tell(
         simulator = Simulator(session, room.control_url)
         say(f"{room.blocks} blocks in {room.strings} strings are watched.")
         for number in (1, room.blocks):
-            await step(f"block {number} has a voltage", f"sensor.block_{number}_voltage", _number)
+            await step(f"block {number} has a voltage", f"sensor.{_SLUG}_block_{number}_voltage", _number)
         say(f"Block {AGED} has aged, module {LOST} falls silent, block {HOT} runs away.")
         for change in CHANGES:
             await simulator.set(**room.example(change))
+        # The bridge would measure ten minutes after its start; eight blocks at a time, two seconds each.
+        await home_assistant.ask(
+            "call_service", domain="ridethrough", service="measure_impedance", target={"entity_id": RUNAWAY}
+        )
         await step("a module is lost", MODULE_LOST, on)
         await step("thermal runaway", RUNAWAY, on)
         await step("its breaker opens", TRIPPED, on)
-        await step("an impedance is too high", IMPEDANCE_HIGH, on)
+        await step("an impedance is too high", IMPEDANCE_HIGH, on, 60.0 + room.blocks / 2)
         await step("general alarm", GENERAL, on)
     if look is not None:
         result = look()

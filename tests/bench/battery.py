@@ -64,7 +64,7 @@ async def shown(home_assistant: HomeAssistant, blocks: int) -> None:
         return True
 
     for block in range(1, blocks + 1):
-        await home_assistant.wait_for(f"sensor.block_{block}_voltage", number, 60.0)
+        await home_assistant.wait_for(f"sensor.battery_room_block_{block}_voltage", number, 60.0)
 
 
 async def measure(stack: Stack) -> None:
