@@ -96,7 +96,7 @@ class Room:
         return Process(
             "The simulator of the battery room",
             [
-                *(sys.executable, "-m", "ridethrough", "simulate", "--device", "module-bus"),
+                *(sys.executable, "-m", "ridethrough.sim", "--device", "module-bus"),
                 *("--battery", str(self.blocks), "--strings", str(self.strings), "--boxes", str(self.boxes)),
                 *("--breakers", "each", "--port", str(self.line), "--control", f"127.0.0.1:{self.control_port}"),
             ],

@@ -67,7 +67,7 @@ class Stack:
         self.simulator = Process(
             "The simulator",
             [
-                *(*ridethrough, "simulate", "--scenario", str(HERE / "small_battery.yaml")),
+                *(sys.executable, "-m", "ridethrough.sim", "--scenario", str(HERE / "small_battery.yaml")),
                 *("--device", self.face.device, "--control", f"127.0.0.1:{self.control_port}"),
                 *map(self._placed, self.face.where),
             ],
