@@ -307,7 +307,7 @@ class RidethroughBatteryCard extends HTMLElement {
     const { layout = "tabs", numbers = "string" } = config;
     if (!["tabs", "all"].includes(layout)) throw new Error("layout must be tabs or all");
     if (!["string", "system"].includes(numbers)) throw new Error("numbers must be string or system");
-    const other = config.device_id !== this._config?.device_id;
+    const other = config.device_id !== this._config?.device_id || config.device !== this._config?.device;
     this._config = { ...config, layout, numbers };
     if (other) {
       this._selected = null;
@@ -368,12 +368,13 @@ class RidethroughBatteryCard extends HTMLElement {
 
   async _subscribe() {
     this._unsubscribe();
-    if (!this._config?.device_id || !this._hass) return;
+    const system = this._system();
+    if (!system || !this._hass) return;
     const mine = (this._turn = {});
     try {
       const end = await this._hass.connection.subscribeMessage(
         (message) => { if (this._turn === mine) this._take(message); },
-        { type: "ridethrough/battery/subscribe", device_id: this._config.device_id },
+        { type: "ridethrough/battery/subscribe", ...system },
         { resubscribe: false },
       );
       if (this._turn === mine) this._end = end;
@@ -381,6 +382,12 @@ class RidethroughBatteryCard extends HTMLElement {
     } catch (error) {
       if (this._turn === mine) this._fail(error?.code === "unauthorized" ? "denied" : "gone");
     }
+  }
+
+  /** Say which battery system is shown: by id, as the editor writes it, or by name, as a person does. */
+  _system() {
+    const { device_id, device } = this._config ?? {};
+    return device_id ? { device_id } : device ? { device } : null;
   }
 
   _unsubscribe() {
@@ -559,7 +566,7 @@ class RidethroughBatteryCard extends HTMLElement {
     const dialog = this._buildDialog();
     this.shadowRoot.replaceChildren(style, card, dialog);
     if (!this._data) {
-      const key = !this._config.device_id ? "choose" : this._problem ?? "waiting";
+      const key = !this._system() ? "choose" : this._problem ?? "waiting";
       const banner = make("div", "banner", this._word(key));
       banner.setAttribute("role", "status");
       inner.append(banner);
