@@ -1128,8 +1128,15 @@ function suggest(hass, entityId) {
   return { config: { type: "custom:ridethrough-battery-card", device_id: device?.parent_device_id ?? entity.device_id } };
 }
 
-if (!customElements.get("ridethrough-battery-card")) {
-  customElements.define("ridethrough-battery-card", RidethroughBatteryCard);
+const TAG = "ridethrough-battery-card";
+
+/** Make the card known, if the page's registry of elements does not know it. */
+const register = () => { if (!customElements.get(TAG)) customElements.define(TAG, RidethroughBatteryCard); };
+
+if (!customElements.get(TAG)) {
+  register();
+  // Home Assistant puts a registry of its own in place of the browser's, sometimes after this file has run.
+  customElements.whenDefined("home-assistant").then(register);
   window.customCards = window.customCards ?? [];
   window.customCards.push({
     type: "ridethrough-battery-card",
