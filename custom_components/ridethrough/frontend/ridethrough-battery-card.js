@@ -181,9 +181,9 @@ td.impedance .fill i { background: color-mix(in srgb, var(--dim) 80%, transparen
 tr[data-state="alarm"] .wrong + .fill i { background: var(--bad); opacity: 1; } tr[data-state="warning"] .wrong + .fill i { background: var(--warn); opacity: 1; }
 td.state > span { display: inline-flex; align-items: center; gap: .4em; vertical-align: middle; } td.state svg { vertical-align: middle; } td.state svg { color: var(--tone); }
 .foot { display: flex; flex-wrap: wrap; gap: 6px 0; margin: 8px 0 0; padding: 8px 4px; border-radius: 8px; background: color-mix(in srgb, var(--ink) 5%, transparent); }
-.foot > div { flex: 1 1 auto; padding: 0 10px; min-width: 5.2em; } .foot dt { font-size: 12px; } .foot dd { font-size: 16px; }
+.foot > div { flex: 1 1 auto; padding: 0 10px; min-width: 5.2em; } .foot > [hidden] { display: none; } .foot dt { font-size: 12px; } .foot dd { font-size: 16px; }
 details { border-top: 1px solid var(--line); padding-top: 8px; } summary { cursor: pointer; color: var(--dim); }
-.about { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 14px 28px; margin-top: 10px; }
+.about { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 14px 28px; margin-top: 10px; align-items: start; }
 .about dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px; align-content: start; }
 .about table { font-size: 13px; } .about th, .about td { height: 26px; } .about thead th { position: static; font-size: 12px; color: var(--dim); padding: 0 6px; white-space: normal; }
 .about tbody th { text-align: left; }
@@ -210,7 +210,7 @@ dialog .wrongs { margin-bottom: 12px; }
 @container (max-width: 559px) {
   .inner { padding: 12px; gap: 10px; } th, td { padding: 0 3px; font-size: 13px; } thead button { padding: 3px; font-size: 11px; white-space: normal; }
   .head-state .text, td.state .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 15vw; } th.number, td.number { width: 2.4em; }
+  thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 18vw; } th.number, td.number { width: 2.4em; }
   .tile .amps { display: none; } .foot > div { min-width: 4.4em; padding: 0 6px; } .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); }
 }
 @container (max-width: 310px) { .tables { overflow-x: auto; } }
@@ -936,6 +936,7 @@ class RidethroughBatteryCard extends HTMLElement {
     for (const [key, [, unit, digits]] of Object.entries(FOOTER)) {
       const value = key === "power" && known(row?.power) ? row.power / 1000 : row?.[key];
       setText(section.foot[key], this._quantity(value, unit, digits));
+      if (key === "current_ac") section.foot[key].parentElement.hidden = !known(value);
       setClass(section.foot[key], "value", true);
       setClass(section.foot[key], "stale", row?.stale?.includes(key));
     }
@@ -990,7 +991,8 @@ class RidethroughBatteryCard extends HTMLElement {
     const facts = [
       [this._word("state"), system.phase ? this._word(system.phase) : "–"],
       [this._word("discharges"), this._format(system.discharges, 0)],
-      [this._word("ripple"), this._quantity(system.ripple, "V", 3)],
+      // Few systems measure it; where none does, a dash for ever would say nothing.
+      ...(known(system.ripple) ? [[this._word("ripple"), this._quantity(system.ripple, "V", 3)]] : []),
       [this._word("paused"), left ? clock : "equalizing_paused" in system.conditions ? "✓" : this._word("no")],
     ];
     write(this._parts.facts, "list", JSON.stringify(facts), (list) => {
