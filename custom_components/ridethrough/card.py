@@ -3,6 +3,7 @@
 Home Assistant runs without its frontend as well; then there is no card, and nothing else is missing.
 """
 
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -60,22 +61,22 @@ def _mark() -> str:
 @websocket_command({probatio.Required("type"): f"{DOMAIN}/battery/list"})
 def _list(hass: HomeAssistant, connection: ActiveConnection, message: dict[str, Any]) -> None:
     """Name the battery systems that the user may see."""
-    systems = [
-        {"device_id": registry_id, "name": _name(hass, registry_id, device.name)}
-        for bridge in bridges(hass)
-        for device in bridge.mirror.devices.values()
-        if device.kind == SYSTEM
-        and (registry_id := bridge.tree.registry_id(device.id)) is not None
-        and _may_see(hass, connection.user, registry_id)
-    ]
+    systems = [{"device_id": device_id, "name": name} for device_id, name in _visible(hass, connection.user)]
     connection.send_result(message["id"], {"systems": sorted(systems, key=lambda system: system["name"])})
 
 
 @callback
-@websocket_command({probatio.Required("type"): f"{DOMAIN}/battery/subscribe", probatio.Required("device_id"): str})
+@websocket_command(
+    {
+        probatio.Required("type"): f"{DOMAIN}/battery/subscribe",
+        probatio.Exclusive("device_id", "system"): str,
+        probatio.Exclusive("device", "system"): str,
+    }
+)
 def _subscribe(hass: HomeAssistant, connection: ActiveConnection, message: dict[str, Any]) -> None:
-    """Send what a battery system's status screen shows, and what of it changes."""
-    number, device_id = message["id"], message["device_id"]
+    """Send what a battery system's status screen shows, and what of it changes; the system by `device_id` or name."""
+    number = message["id"]
+    device_id = message.get("device_id") or _called(hass, connection.user, message.get("device", ""))
     if (found := _find(hass, device_id)) is None:
         connection.send_error(number, ERR_NOT_FOUND, "There is no such battery system, or not now.")
         return
@@ -116,6 +117,24 @@ def count_screens(hass: HomeAssistant, bridge: Bridge) -> int:
 @callback
 def _forget(hass: HomeAssistant, key: tuple[str, str]) -> None:
     hass.data[SCREENS].pop(key, None)
+
+
+@callback
+def _visible(hass: HomeAssistant, user: User) -> Iterator[tuple[str, str]]:
+    """Return the battery systems that a user may see, with their names."""
+    for bridge in bridges(hass):
+        for device in bridge.mirror.devices.values():
+            if device.kind != SYSTEM or (device_id := bridge.tree.registry_id(device.id)) is None:
+                continue
+            if _may_see(hass, user, device_id):
+                yield device_id, _name(hass, device_id, device.name)
+
+
+@callback
+def _called(hass: HomeAssistant, user: User, name: str) -> str:
+    """Return the id of the one battery system of that name; of two, neither is meant."""
+    found = [device_id for device_id, known_as in _visible(hass, user) if known_as == name]
+    return found[0] if len(found) == 1 else ""
 
 
 @callback

@@ -250,6 +250,26 @@ async def test_only_battery_systems_are_subscribed_to_and_listed(
     assert (await client.receive_json())["result"] == {"systems": [{"device_id": device_id, "name": "Cellar"}]}
 
 
+async def test_battery_system_is_found_by_its_name_if_only_one_is_called_so(
+    hass: HomeAssistant, battery: MockConfigEntry, client: MockHAClientWebSocket
+) -> None:
+    dr.async_get(hass).async_update_device(registered(hass, battery, SYSTEM_ID), name_by_user="Cellar")
+
+    async def subscribe(**wanted: str) -> str | None:
+        await client.send_json_auto_id({"type": "ridethrough/battery/subscribe"} | wanted)
+        answer = await client.receive_json()
+        if answer["success"]:
+            assert (await told(client))["type"] == "snapshot"
+            return None
+        code: str = answer["error"]["code"]
+        return code
+
+    assert await subscribe(device="Cellar") is None
+    assert await subscribe(device="Attic") == "not_found"
+    assert await subscribe() == "not_found"
+    assert await subscribe(device="Cellar", device_id="x") == "invalid_format"
+
+
 @pytest.mark.parametrize(
     ("policy", "allowed"),
     [

@@ -181,9 +181,9 @@ td.impedance .fill i { background: color-mix(in srgb, var(--dim) 80%, transparen
 tr[data-state="alarm"] .wrong + .fill i { background: var(--bad); opacity: 1; } tr[data-state="warning"] .wrong + .fill i { background: var(--warn); opacity: 1; }
 td.state > span { display: inline-flex; align-items: center; gap: .4em; vertical-align: middle; } td.state svg { vertical-align: middle; } td.state svg { color: var(--tone); }
 .foot { display: flex; flex-wrap: wrap; gap: 6px 0; margin: 8px 0 0; padding: 8px 4px; border-radius: 8px; background: color-mix(in srgb, var(--ink) 5%, transparent); }
-.foot > div { flex: 1 1 auto; padding: 0 10px; min-width: 5.2em; } .foot dt { font-size: 12px; } .foot dd { font-size: 16px; }
+.foot > div { flex: 1 1 auto; padding: 0 10px; min-width: 5.2em; } .foot > [hidden] { display: none; } .foot dt { font-size: 12px; } .foot dd { font-size: 16px; }
 details { border-top: 1px solid var(--line); padding-top: 8px; } summary { cursor: pointer; color: var(--dim); }
-.about { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 14px 28px; margin-top: 10px; }
+.about { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 14px 28px; margin-top: 10px; align-items: start; }
 .about dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: 2px 14px; align-content: start; }
 .about table { font-size: 13px; } .about th, .about td { height: 26px; } .about thead th { position: static; font-size: 12px; color: var(--dim); padding: 0 6px; white-space: normal; }
 .about tbody th { text-align: left; }
@@ -210,7 +210,7 @@ dialog .wrongs { margin-bottom: 12px; }
 @container (max-width: 559px) {
   .inner { padding: 12px; gap: 10px; } th, td { padding: 0 3px; font-size: 13px; } thead button { padding: 3px; font-size: 11px; white-space: normal; }
   .head-state .text, td.state .word { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 15vw; } th.number, td.number { width: 2.4em; }
+  thead .text { display: block; overflow: hidden; text-overflow: ellipsis; max-width: 18vw; } th.number, td.number { width: 2.4em; }
   .tile .amps { display: none; } .foot > div { min-width: 4.4em; padding: 0 6px; } .tiles { grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); }
 }
 @container (max-width: 310px) { .tables { overflow-x: auto; } }
@@ -307,7 +307,7 @@ class RidethroughBatteryCard extends HTMLElement {
     const { layout = "tabs", numbers = "string" } = config;
     if (!["tabs", "all"].includes(layout)) throw new Error("layout must be tabs or all");
     if (!["string", "system"].includes(numbers)) throw new Error("numbers must be string or system");
-    const other = config.device_id !== this._config?.device_id;
+    const other = config.device_id !== this._config?.device_id || config.device !== this._config?.device;
     this._config = { ...config, layout, numbers };
     if (other) {
       this._selected = null;
@@ -368,12 +368,13 @@ class RidethroughBatteryCard extends HTMLElement {
 
   async _subscribe() {
     this._unsubscribe();
-    if (!this._config?.device_id || !this._hass) return;
+    const system = this._system();
+    if (!system || !this._hass) return;
     const mine = (this._turn = {});
     try {
       const end = await this._hass.connection.subscribeMessage(
         (message) => { if (this._turn === mine) this._take(message); },
-        { type: "ridethrough/battery/subscribe", device_id: this._config.device_id },
+        { type: "ridethrough/battery/subscribe", ...system },
         { resubscribe: false },
       );
       if (this._turn === mine) this._end = end;
@@ -381,6 +382,12 @@ class RidethroughBatteryCard extends HTMLElement {
     } catch (error) {
       if (this._turn === mine) this._fail(error?.code === "unauthorized" ? "denied" : "gone");
     }
+  }
+
+  /** Say which battery system is shown: by id, as the editor writes it, or by name, as a person does. */
+  _system() {
+    const { device_id, device } = this._config ?? {};
+    return device_id ? { device_id } : device ? { device } : null;
   }
 
   _unsubscribe() {
@@ -559,7 +566,7 @@ class RidethroughBatteryCard extends HTMLElement {
     const dialog = this._buildDialog();
     this.shadowRoot.replaceChildren(style, card, dialog);
     if (!this._data) {
-      const key = !this._config.device_id ? "choose" : this._problem ?? "waiting";
+      const key = !this._system() ? "choose" : this._problem ?? "waiting";
       const banner = make("div", "banner", this._word(key));
       banner.setAttribute("role", "status");
       inner.append(banner);
@@ -929,6 +936,7 @@ class RidethroughBatteryCard extends HTMLElement {
     for (const [key, [, unit, digits]] of Object.entries(FOOTER)) {
       const value = key === "power" && known(row?.power) ? row.power / 1000 : row?.[key];
       setText(section.foot[key], this._quantity(value, unit, digits));
+      if (key === "current_ac") section.foot[key].parentElement.hidden = !known(value);
       setClass(section.foot[key], "value", true);
       setClass(section.foot[key], "stale", row?.stale?.includes(key));
     }
@@ -983,7 +991,8 @@ class RidethroughBatteryCard extends HTMLElement {
     const facts = [
       [this._word("state"), system.phase ? this._word(system.phase) : "–"],
       [this._word("discharges"), this._format(system.discharges, 0)],
-      [this._word("ripple"), this._quantity(system.ripple, "V", 3)],
+      // Few systems measure it; where none does, a dash for ever would say nothing.
+      ...(known(system.ripple) ? [[this._word("ripple"), this._quantity(system.ripple, "V", 3)]] : []),
       [this._word("paused"), left ? clock : "equalizing_paused" in system.conditions ? "✓" : this._word("no")],
     ];
     write(this._parts.facts, "list", JSON.stringify(facts), (list) => {
@@ -1121,8 +1130,15 @@ function suggest(hass, entityId) {
   return { config: { type: "custom:ridethrough-battery-card", device_id: device?.parent_device_id ?? entity.device_id } };
 }
 
-if (!customElements.get("ridethrough-battery-card")) {
-  customElements.define("ridethrough-battery-card", RidethroughBatteryCard);
+const TAG = "ridethrough-battery-card";
+
+/** Make the card known, if the page's registry of elements does not know it. */
+const register = () => { if (!customElements.get(TAG)) customElements.define(TAG, RidethroughBatteryCard); };
+
+if (!customElements.get(TAG)) {
+  register();
+  // Home Assistant puts a registry of its own in place of the browser's, sometimes after this file has run.
+  customElements.whenDefined("home-assistant").then(register);
   window.customCards = window.customCards ?? [];
   window.customCards.push({
     type: "ridethrough-battery-card",

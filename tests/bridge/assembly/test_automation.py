@@ -14,6 +14,7 @@ from ridethrough.assembly import automation
 from ridethrough.catalogue import Role
 from ridethrough.clock import SystemClock
 from ridethrough.events import scheduler
+from tests.bridge.links.module_bus.peer import FakeBus, Served
 from tests.bridge.links.peers import SerialPeer, status
 from tests.disks import fill, small_disk
 
@@ -292,3 +293,29 @@ async def test_clock_that_is_set_in_an_outage_shuts_nothing_down_and_runs_the_sc
         await until_told(admin, "started", 2)
         assert told(admin, "job_log").count("It is time") == 1
         assert not orders(lines)
+
+
+async def test_job_of_the_schedule_pauses_the_equalising_of_a_battery(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "LOOK", 0.05)
+    start = (datetime.now() + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M")
+    clock = Wrong()
+    bus = FakeBus.of(2)
+    async with Served(bus) as line:
+        house.file.write_text(
+            f"name: Here\ndata: data\napi:\n  port: {house.port}\n"
+            f"batteries:\n  - {{id: room, name: Room, link: 'module_bus://{line.where}?poll=0.05&guard=3', modules: 2,\n"
+            "     block: {voltage: 12 V}, equalising: {enabled: yes}, allow: [equalizing]}\n"
+            "jobs:\n  schedule:\n    - id: inspection\n"
+            f'      start: "{start}"\n      repeat: once\n      late: yes\n'
+            "      do: {command: {device: room, command: equalizing.pause, arguments: {duration: 3}}}\n"
+        )
+        async with house.running(clock), house.person() as admin:
+            await admin.subscribe(0)
+            await admin.until_value("room", "link.state", lambda value: value == "connected")
+            assert not admin.conditions[admin.key("room") or ""].get("equalizing_paused", {}).get("active")
+            clock.ahead = timedelta(hours=2)
+            await until_told(admin, "job_done", job="inspection")
+            await admin.until_value("room", "equalizing.pause.remaining", lambda left: 10700 <= left <= 10800)
+            assert admin.conditions[admin.key("room") or ""]["equalizing_paused"]["active"]

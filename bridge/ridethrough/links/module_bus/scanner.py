@@ -444,9 +444,10 @@ class Scanner:
         now = self._clock.monotonic()
         with self._report.together():
             self.modules.confirm(now)
-            self._sensors.confirm(now)
-            self._boxes.confirm(now)
             if anybody or not self._known:
+                # While nobody has answered, not even what is lost is told: a bus that tells anything counts as found.
+                self._sensors.confirm(now)
+                self._boxes.confirm(now)
                 self._tell()
 
     def _tell(self) -> None:

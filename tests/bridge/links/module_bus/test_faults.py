@@ -13,7 +13,7 @@ from ridethrough.clock import SystemClock
 from ridethrough.links.answer import NoAnswerError
 from ridethrough.links.base import Credentials, LinkError
 from ridethrough.links.context import LinkContext
-from ridethrough.links.module_bus import link as link_module
+from ridethrough.links.module_bus import census, link as link_module
 from ridethrough.links.ports import SerialPorts
 from ridethrough.links.probe import probe
 from ridethrough.links.schemes import open_link
@@ -43,6 +43,27 @@ async def test_a_bus_that_falls_silent_is_lost_as_a_whole(notebook: Notebook, ru
             await _read_until_it_is_pulled(
                 running(f"//{server.where}", 3), notebook, lambda: setattr(bus, "dead", True)
             )
+
+
+async def test_a_bus_that_stays_silent_never_counts_as_found_whoever_is_missing_on_it(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census, "MISSES", 1)
+    bus = FakeBus.of(3)
+    clock = SystemClock()
+    context = LinkContext(clock, SerialPorts(clock), layout=Layout.of((3,), sensors=1, boxes=1))
+    async with Served(bus) as server:
+        link = open_link(f"module_bus://{server.where}?{QUICK}", Credentials(), context)
+        running = asyncio.ensure_future(link.run(notebook))
+        await polled(notebook)
+        bus.dead = True
+        with pytest.raises(NoAnswerError, match="no module answers"):
+            await running
+        later = Notebook()
+        with pytest.raises(NoAnswerError, match="no module answers"):
+            await link.run(later)
+    # What posts a status counts as an answer: the link would be found and lost with every try.
+    assert [said.polls for said in (later, *later.children.values())] == [0] * 6
 
 
 async def test_a_bus_without_numbered_modules_is_no_fault(notebook: Notebook, running: Running) -> None:
