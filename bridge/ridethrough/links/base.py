@@ -44,9 +44,8 @@ class LinkUrl:
             raise ValueError(f"{text!r} is no link: it must start with a scheme, as in megatec:/dev/ttyUSB0")
         if parts.username or parts.password:
             raise ValueError("Put the user name and the password under username: and password:, not into the link")
-        return cls(
-            parts.scheme.replace("-", "_"), parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query))
-        )
+        # Schemes are read in any case, as in all URLs.
+        return cls(scheme.lower(), parts.hostname or "", parts.port, parts.path, dict(parse_qsl(parts.query)))
 
     def __str__(self) -> str:
         """Write the URL as a person would; it holds no secret."""
