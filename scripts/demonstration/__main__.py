@@ -13,7 +13,7 @@ import time
 
 import aiohttp
 
-from .battery import HOT, LEAST, MOST, Room, tell as fail
+from .battery import LEAST, MOST, Room, tell as fail
 from .browser import find_chromium, picture
 from .faces import FACES
 from .homeassistant import HomeAssistant, HomeAssistantError, connected
@@ -183,7 +183,7 @@ async def _check_battery(stack: Stack, room: Room, arguments: argparse.Namespace
     async def look() -> None:
         if arguments.picture is not None:
             _need_chromium()
-            await picture(stack, arguments.picture, "batteries", f"Block {HOT}")
+            await picture(stack, arguments.picture, "batteries", "String 1")
             print(f"  A picture of the battery room is in {arguments.picture}")
 
     async with connected(stack.url, USER, stack.password) as home_assistant:

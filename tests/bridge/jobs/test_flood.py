@@ -68,7 +68,7 @@ async def test_thousand_jobs_on_servers_that_hang(shop: Shop, ups: Device, udp: 
             assert said.startswith("agent.shutdown: 12 of 12 agents")
             assert {device for device, _, _ in shop.world.given} == {agent.id for agent in agents}
             assert took < 5.0
-            assert len(gaps) > 50
+            assert len(gaps) > 20  # the loop was watched all the while
             refusals = [one.exception() for one in flood if one.done()]
             told = [error for error in refusals if isinstance(error, ActionError)]
             assert all(error is None or isinstance(error, ActionError) for error in refusals)
