@@ -68,6 +68,9 @@ CURRENT = Struct(">2xBBiH2x")
 BOX = Struct(">2xBBB2x")
 """number, inputs, outputs"""
 
+COLLISION = 4
+"""Bytes without a frame that are more than a disturbance."""
+
 LENGTHS: Mapping[int, int] = {
     Function.READ: READING.size,
     Function.VOLTAGE: VOLTAGE.size,
@@ -282,6 +285,7 @@ def _length(received: bytes, position: int) -> int:
 __all__ = [
     "BOX",
     "BOXES",
+    "COLLISION",
     "CURRENT",
     "ECHO",
     "GROUP",
