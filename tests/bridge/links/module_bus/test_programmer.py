@@ -82,6 +82,13 @@ async def test_numbering_is_stopped_and_ends_addressing_mode(notebook: Notebook,
         assert (await link.perform("programmer.halt", {})).message == "Nothing was going on."
 
 
+async def test_addressing_mode_that_a_killed_program_has_left_is_ended(running: Running) -> None:
+    bus = unprogrammed(1)
+    bus.modules[0].addressing = True
+    async with Served(bus) as server, running(f"//{server.where}", 1):
+        await until(lambda: not bus.modules[0].addressing)
+
+
 async def test_the_watchdog_ends_the_programmer_after_fifteen_minutes(
     notebook: Notebook, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
