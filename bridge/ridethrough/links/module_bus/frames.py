@@ -278,7 +278,8 @@ def _length(received: bytes, position: int) -> int:
     if function & 0x80:
         return _EXCEPTION
     if function == Function.CHECK:
-        return _CHECK + received[position + 6] if position + 6 < len(received) else 0
+        echoed = received[position + 6] if position + 6 < len(received) else ECHO + 1
+        return _CHECK + echoed if echoed <= ECHO else 0
     return LENGTHS.get(function, 0)
 
 

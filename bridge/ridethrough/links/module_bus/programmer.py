@@ -192,7 +192,7 @@ class Programmer:
         if old == new:
             raise ProgrammerError("The old and the new number are the same.")
         if new and await self.answers(new):
-            raise ProgrammerError(f"Number {new} is in use already; a number can be given once only (manual M:5755).")
+            raise ProgrammerError(f"Number {new} is in use already; a number can be given once only.")
         if new == 0:
             left = await self.reset(old, old)
             if left:
