@@ -150,10 +150,10 @@ def _instant(request: web.Request, name: str) -> datetime | None:
         return None
     try:
         # A plus in a query stands for a blank.
-        at = datetime.fromisoformat(text.strip().replace(" ", "+") if text.count(":") > 2 else text.strip())
-    except ValueError as error:
+        at = datetime.fromisoformat(re.sub(r" (?=[0-9:]+$)", "+", text.strip()) if "T" in text else text.strip())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise web.HTTPBadRequest(text=f"{name} must be a time such as 2026-03-01T08:00:00Z.\n") from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 __all__ = ["Batteries"]

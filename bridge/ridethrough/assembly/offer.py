@@ -15,8 +15,8 @@ _BY_ID = Path("/dev/serial/by-id")
 
 
 def schemes() -> list[dict[str, object]]:
-    """Describe every link; `LinkScheme` of the contract."""
-    return [_scheme(kind) for kind in LINKS.values()]
+    """Describe every link that a UPS or a transfer switch can have; `LinkScheme` of the contract."""
+    return [_scheme(kind) for kind in LINKS.values() if kind.kind != "battery_system"]
 
 
 def _scheme(kind: type[Link]) -> dict[str, object]:

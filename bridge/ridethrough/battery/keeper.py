@@ -198,6 +198,8 @@ class Keeper:
             return
         busy = self.board.phase in (Phase.DISCHARGING, Phase.CHARGING)
         every = self.config.log.interval_discharge if busy else self.config.log.interval
+        if self._logged is None and not any(value is not None for value in self.board.voltage):
+            return  # nothing has been read since the start
         if self._logged is None or now - self._logged >= every:
             self._logged = now
             self._services.log(self.identities[SYSTEM], self._clock.utc(), self.board)

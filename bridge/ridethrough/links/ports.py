@@ -81,7 +81,8 @@ class SerialPorts:
                 raise LinkError(str(error)) from error
             port.use(device)
             try:
-                Transport(asyncio.get_running_loop(), port, device)
+                # It presents itself in the next turn of the loop only; whoever speaks at once needs it now.
+                port.connection_made(Transport(asyncio.get_running_loop(), port, device))
             except OSError as error:  # it has gone between its opening and now
                 device.close()
                 raise LinkError(sentence(path, error)) from error

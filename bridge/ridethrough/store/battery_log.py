@@ -34,7 +34,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -67,6 +67,7 @@ SHED = 8
 """Parts that are dropped at once when the log is full."""
 PATIENCE = 5.0
 """Seconds to wait for another that writes."""
+_POSTGRESQL = "postgresql+asyncpg"
 
 METADATA = MetaData()
 PARTS = Table(
@@ -118,6 +119,7 @@ class BatteryLog:
     def __init__(self, engine: AsyncEngine, name: str, clock: Clock, size: float) -> None:
         """Use `open`."""
         self._engine = engine
+        self._faults = _faults(engine)
         self._name = name
         self._clock = clock
         self.size = size
@@ -179,7 +181,7 @@ class BatteryLog:
                     for key, some in _by_string(batch).items():
                         await self._append(connection, key, some)
                     await self._shed(connection)
-            except (SQLAlchemyError, OSError) as error:
+            except self._faults as error:
                 self._parts = known
                 if not self._failing:
                     _LOGGER.warning("The battery log %s cannot be written: %s", self._name, _reason(error))
@@ -397,7 +399,7 @@ class BatteryLog:
         try:
             async with self._engine.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, OSError) as error:
+        except self._faults as error:
             raise BatteryLogError(f"The battery log {self._name}: {_reason(error)}") from error
 
 
@@ -405,11 +407,20 @@ def _engine(target: Path | str) -> AsyncEngine:
     """Make the engine of a file or a URL. Raises BatteryLogError."""
     if isinstance(target, str):
         try:
-            return create_async_engine(target, pool_size=2, max_overflow=2, pool_pre_ping=True)
-        except (ArgumentError, NoSuchModuleError, ImportError, TypeError) as error:
+            url = make_url(target)
+            if url.drivername == "postgresql":
+                url = url.set(drivername=_POSTGRESQL)
+            return create_async_engine(url, pool_size=2, max_overflow=2, pool_pre_ping=True)
+        except ImportError as error:
             raise BatteryLogError(
-                f"The database of the battery log cannot be used: {error}. Write it as "
-                "postgresql+asyncpg://user:password@host/database, and have the Python package asyncpg installed."
+                f"The battery log {_named(target)} needs the Python package asyncpg; install it into the environment of "
+                "the bridge (pip install 'ridethrough[postgresql]')."
+            ) from error
+        except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
+            # What is wrong is not quoted: the password could be in it.
+            raise BatteryLogError(
+                "The database of the battery log cannot be used; write it as postgresql://user:password@host/database, "
+                "with special characters of the password as %40."
             ) from error
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -426,6 +437,12 @@ def _engine(target: Path | str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _set_up)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _faults(engine: AsyncEngine) -> tuple[type[Exception], ...]:
+    """Return what may be raised when it cannot be used; what asyncpg says while connecting comes as it is."""
+    driver = getattr(engine.dialect.loaded_dbapi, "asyncpg", None)
+    return SQLAlchemyError, OSError, *(() if driver is None else (driver.PostgresError, driver.InterfaceError))
 
 
 def _set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -445,7 +462,7 @@ def _begin(connection: Any) -> None:
 
 def _named(target: Path | str) -> str:
     """Write where it is, without a password."""
-    return str(target) if isinstance(target, Path) else target.rpartition("@")[2]
+    return str(target) if isinstance(target, Path) else target.rpartition("@")[2].partition("?")[0]
 
 
 def _reason(error: Exception) -> str:

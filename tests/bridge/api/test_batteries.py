@@ -72,6 +72,7 @@ async def test_the_log_of_a_block_a_string_and_a_period(kept: tuple[World, Batte
     assert [(row["module"], row["voltage"], row["current"]) for row in string] == [
         ("", "27", "-0.5"), ("3", "12", ""), ("4", "", ""),
     ]  # fmt: skip
+    assert await rows(world, "?string=2&begin=2026-03-01T02:00+01:00&end=2026-03-01T01:30Z") == string
     assert len(await rows(world, "")) == 18
     assert await rows(world, "?begin=2027-01-01") == []
 
@@ -106,6 +107,8 @@ async def test_a_download_goes_on_while_the_log_is_written(kept: tuple[World, Ba
         ("battery/battery-1.csv?string=1&module=1", "customer", 400, "not both"),
         ("battery/battery-1.csv?begin=yesterday", "customer", 400, "begin must be a time"),
         ("battery/battery-1.csv?begin=2026-03-02&end=2026-03-01", "customer", 400, "end must not be before begin"),
+        ("battery/battery-1.csv?begin=0001-01-01T00:00%2B14:00", "customer", 400, "begin must be a time"),
+        ("battery/battery-1.csv?end=9999-12-31T23:59-12:00", "customer", 400, "end must be a time"),
         ("battery/battery-1.csv?colour=red", "customer", 400, "There is no colour; permitted: module"),
         ("inventory/battery-1.csv", "customer", 403, "role engineer"),
         ("inventory/battery-9.csv", "engineer", 404, "no battery system battery-9"),

@@ -279,6 +279,7 @@ async def test_a_discharge_that_the_ups_reports_is_read_at_full_speed_logged_and
     logged: list[datetime] = []
 
     def log(_: DeviceId, at: datetime, board: Board) -> None:
+        assert any(value is not None for value in board.voltage), "nothing has been read yet"
         assert board.layout.blocks == 8
         logged.append(at)
 

@@ -313,8 +313,13 @@ async def test_what_cannot_be_used_is_said_so(tmp_path: Path, clock: ManualClock
     for target, sentence in (
         (strange, "not a database; move it away"),
         (tmp_path / "file" / "x", "cannot be written"),
-        ("postgresql+asyncpg://user:secret@127.0.0.1:1/x", "asyncpg|refused|cannot"),
-        ("nonsense", "postgresql\\+asyncpg://"),
+        (
+            "postgresql://user:secret@127.0.0.1:1/x",
+            "127.0.0.1:1/x (needs the Python package asyncpg; install|.*refused)",
+        ),
+        ("postgresql+asyncpg://user:secret@127.0.0.1:1/x?password=secret", "127.0.0.1:1/x(:| needs)"),
+        ("postgresql://user:secret@host:secret/x", "write it as postgresql://user:password@host/database"),
+        ("nonsense", "write it as postgresql://user:password@host/database"),
     ):
         (tmp_path / "file").write_text("") if not (tmp_path / "file").exists() else None
         with pytest.raises(StoreError, match=sentence) as caught:

@@ -30,6 +30,7 @@ class BacsLink(ModbusLink):
     scheme: ClassVar[str] = "bacs"
     title: ClassVar[str] = "BACS web manager (Modbus)"
     example: ClassVar[str] = "bacs://192.0.2.10:502/1"
+    kind: str = "battery_system"
     judges: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = tuple(
         _OTHERWISE.get(option.name, option) for option in OPTIONS if option.name not in _LEFT_OUT

@@ -19,8 +19,6 @@ GUARD = 0.02
 """Seconds by which answers may come later: nothing is in a hurry here."""
 LOOK = 0.5
 """Seconds from one look whether a module still blinks to the next."""
-GAPS = 64
-"""Most numbers without an answer that are looked at for two modules."""
 
 EPILOG = """\
 To number the modules of a new installation:
@@ -130,18 +128,20 @@ async def _carry_out(options: Namespace, programmer: Programmer, say: Say) -> No
 
 
 async def _list(programmer: Programmer, say: Say) -> None:
-    numbers: list[int] = []
+    count = 0
     async for module in programmer.modules():
-        numbers.append(module.number)
+        count += 1
         say(
             f"{module.number:>3}  {module.type:>2} V  hardware {module.hardware:<6} firmware {module.firmware:<6} "
             f"serial number {module.serial}{'' if module.calibrated else '  NOT CALIBRATED'}"
         )
-    say(f"{len(numbers)} modules answer." if numbers else "No module answers: check supply, wiring and --baud.")
-    for number in sorted(set(range(1, max(numbers, default=0) + 2)) - set(numbers))[:GAPS]:
-        serials = await programmer.serials(number)
-        if len(serials) > 1:
-            say(f"{number:>3}  {len(serials)} modules have this number: {', '.join(map(str, sorted(serials)))}")
+    if count:
+        say(f"{count} modules answer.")
+    async for number, holders in programmer.shared():
+        count += 1
+        say(f"{number:>3}  several modules have this number: {holders}")
+    if not count:
+        say("No module answers: check supply, wiring and --baud.")
 
 
 async def _find(programmer: Programmer, number: int, say: Say) -> None:

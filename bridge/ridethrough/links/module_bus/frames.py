@@ -68,6 +68,9 @@ CURRENT = Struct(">2xBBiH2x")
 BOX = Struct(">2xBBB2x")
 """number, inputs, outputs"""
 
+COLLISION = 4
+"""Bytes without a frame that are more than a disturbance."""
+
 LENGTHS: Mapping[int, int] = {
     Function.READ: READING.size,
     Function.VOLTAGE: VOLTAGE.size,
@@ -275,13 +278,15 @@ def _length(received: bytes, position: int) -> int:
     if function & 0x80:
         return _EXCEPTION
     if function == Function.CHECK:
-        return _CHECK + received[position + 6] if position + 6 < len(received) else 0
+        echoed = received[position + 6] if position + 6 < len(received) else ECHO + 1
+        return _CHECK + echoed if echoed <= ECHO else 0
     return LENGTHS.get(function, 0)
 
 
 __all__ = [
     "BOX",
     "BOXES",
+    "COLLISION",
     "CURRENT",
     "ECHO",
     "GROUP",

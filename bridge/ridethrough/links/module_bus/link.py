@@ -173,6 +173,8 @@ class ModuleBusLink(Link):
             raise missing[0]
         for why in missing:
             _LOGGER.warning("%s The other ends of the bus are used.", why)
+        # Who numbered modules before may have been killed: none shall take a number from now on.
+        await Programmer([branch.wires for branch in self._branches]).end()
 
     def _wire(self, end: End) -> Wire:
         ports, options = self._context.ports, self._options

@@ -185,8 +185,14 @@ class Modules:
         module.garbled += 1
         return module.garbled >= GARBLED
 
-    def counted(self, number: int, serials: set[int]) -> None:
-        """Note which serial numbers have answered to this number; none at all says nothing."""
+    def counted(self, number: int, serials: set[int], *, spoiled: bool) -> None:
+        """Note which serial numbers have answered to this number; none at all says nothing.
+
+        Two whose serial numbers have the same slot spoil one another's answer again.
+        """
+        if spoiled and not serials and number in self._modules and self[number].garbled >= GARBLED:
+            self[number].duplicate = True
+            self._judge(self[number])
         if serials:
             module = self[number]
             module.duplicate = len(serials) > 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ridethrough.links.base import LinkError
 
 from .frames import (
+    COLLISION,
     ECHO,
     GROUP,
     IDENTITY,
@@ -54,6 +55,25 @@ class Found:
     calibrated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who has a number."""
+
+    serials: frozenset[int]
+    spoiled: bool
+    """Whether there are answers that spoil one another: two modules whose serial numbers have the same slot."""
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one has it."""
+        return len(self.serials) > 1 or self.spoiled
+
+    def __str__(self) -> str:
+        """Name them."""
+        named = [f"serial number {serial}" for serial in sorted(self.serials)]
+        return ", ".join([*named, *["two or more that cannot be told apart"] * self.spoiled])
+
+
 @dataclass(slots=True)
 class LineCheck:
     """What became of the frames of a line check."""
@@ -97,13 +117,33 @@ class Programmer:
                 if number in found:
                     yield found[number]
 
-    async def serials(self, number: int) -> set[int]:
-        """Return the serial numbers of all modules that have a number."""
+    async def holders(self, number: int) -> Holders:
+        """Find out which modules have a number."""
         serials: set[int] = set()
+        spoiled = 0
         for _ in range(2):
-            for heard in await self._everywhere(how_many(number)):
+            everywhere = await self._everywhere(how_many(number))
+            for heard in everywhere:
                 serials |= _serials(heard, Function.COUNT, number)
-        return serials
+            spoiled += any(size >= COLLISION for heard in everywhere for _, size in heard.noise)
+        # What is spoiled once is a disturbance.
+        return Holders(frozenset(serials), spoiled > 1)
+
+    async def shared(self) -> AsyncIterator[tuple[int, Holders]]:
+        """Give the numbers that several modules have.
+
+        Where answers spoil one another the numbers are halved until it is known whose they are.
+        """
+        ranges = [(first, GROUP) for first in range(1, NUMBERS + 1, GROUP)][::-1]
+        while ranges:
+            first, count = ranges.pop()
+            if not any(heard.noise for heard in await self._everywhere(group(Function.IDENTITY, first, count))):
+                continue
+            if count > 1:
+                half = count // 2
+                ranges += [(first + half, count - half), (first, half)]
+            elif (holders := await self.holders(first)).several:
+                yield first, holders
 
     async def answers(self, number: int) -> bool:
         """Whether anything at all answers to a number, be it two modules at once."""
@@ -152,32 +192,33 @@ class Programmer:
         if old == new:
             raise ProgrammerError("The old and the new number are the same.")
         if new and await self.answers(new):
-            raise ProgrammerError(f"Number {new} is in use already; a number can be given once only (manual M:5755).")
+            raise ProgrammerError(f"Number {new} is in use already; a number can be given once only.")
         if new == 0:
             left = await self.reset(old, old)
             if left:
                 raise ProgrammerError(f"Module {old} keeps its number; hold its button for 20 s to take it away.")
             return 0
-        if old and len(await self.serials(old)) > 1:
+        if old and (await self.holders(old)).several:
             raise ProgrammerError(
                 f"Two modules have number {old} and would both become {new}. Hold the button of one of them for 20 s, "
                 "or take it off the bus."
             )
         heard = await self._everywhere(change(old, new))
         taken = {serial for one in heard for serial in _serials(one, Function.CHANGE, new)}
-        serials = taken | await self.serials(new)
-        if len(serials) > 1:
+        holders = await self.holders(new)
+        serials = taken | holders.serials
+        if len(serials) > 1 or holders.spoiled:
             # Of several modules without a number each has taken it: a number that two have is worse than none.
             await self.reset(new, new)
             raise ProgrammerError(
-                f"{len(serials)} modules had no number and have all become {new}; it was taken from them again. Number "
+                f"Several modules had no number and have all become {new}; it was taken from them again. Number "
                 "them one by one instead (assign)."
             )
         if not serials:
             refusal = next((one.refusal for one in heard if one.refusal is not None), None)
             why = "does not answer" if refusal is None else f"refuses: {REFUSALS.get(refusal, f'code {refusal}')}"
             raise ProgrammerError(f"{f'Module {old}' if old else 'A module without a number'} {why}.")
-        return serials.pop()
+        return next(iter(serials))
 
     async def reset(self, first: int, last: int) -> list[int]:
         """Take the numbers away from all modules from first to last; returns which of them answer all the same."""
@@ -197,7 +238,8 @@ class Programmer:
         heard = await self._everywhere(blink(number, on=True))
         if number == 0:
             return 0
-        count = len(await self.serials(number))
+        holders = await self.holders(number)
+        count = len(holders.serials) + 2 * holders.spoiled
         if not count and not any(one.frames or one.noise for one in heard):
             raise ProgrammerError(f"Module {number} is not found.")
         return max(1, count)
@@ -252,10 +294,10 @@ class Programmer:
             else:
                 if not await self.answers(number):
                     continue
-            serials = await self.serials(number)
-            if len(serials) == 1:
+            holders = await self.holders(number)
+            if holders.serials and not holders.several:
                 return
-            if serials or await self.answers(number):
+            if holders.several or await self.answers(number):
                 # Two buttons at once: neither keeps the number.
                 await self.reset(number, number)
 
@@ -291,4 +333,4 @@ def _found(frame: bytes) -> Found:
     return Found(number, kind, f"{hardware}.{hardware_minor}", f"{firmware}.{firmware_minor}", serial, calibration != 0)
 
 
-__all__ = ["Found", "LineCheck", "Programmer", "ProgrammerError"]
+__all__ = ["Found", "Holders", "LineCheck", "Programmer", "ProgrammerError"]

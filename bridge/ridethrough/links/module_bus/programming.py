@@ -129,8 +129,7 @@ class Programming:
             left = await self._programmer.reset(first, last)
             if left:
                 raise ProgrammerError(
-                    f"Still there: {', '.join(map(str, left))}. Check the line to them, or hold their buttons for "
-                    "20 s (manual M:5780)."
+                    f"Still there: {', '.join(map(str, left))}. Check the line to them, or hold their buttons for 20 s."
                 )
             return f"The modules from {first} to {last} have no numbers now."
 

@@ -14,6 +14,7 @@ from ridethrough.site import Value
 from .census import NOWHERE, Census, Run, runs
 from .duties import Duties
 from .frames import (
+    COLLISION,
     GROUP,
     NUMBERS,
     SENSORS,
@@ -49,8 +50,6 @@ FRONT = 20
 """Scans after which those behind a break of a ring are asked from its beginning again."""
 ATTEMPTS = 3
 """How often a module is asked who it is."""
-COLLISION = 4
-"""Bytes that are more than a disturbance."""
 _STATIONS = frozenset({Function.CURRENT, Function.BOX, Function.SWITCH})
 
 
@@ -335,7 +334,7 @@ class Scanner:
                 for frame in frames[start : start + AT_ONCE]:
                     self._take(branch, side, frame, now, serials)
         if question.function == Function.COUNT:
-            self.modules.counted(question.first, serials)
+            self.modules.counted(question.first, serials, spoiled=any(size >= COLLISION for _, size in heard.noise))
         if heard.noise:
             self._report.count("malformed", heard.broken)
             self._attribute(branch, question, heard)

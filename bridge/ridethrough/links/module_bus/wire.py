@@ -1,6 +1,7 @@
 """One end of a bus: a serial port or a TCP connection to one, and the time that questions and answers take on it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 import contextlib
 from typing import Protocol, Self
@@ -159,6 +160,8 @@ class Wire:
         """Whether it was not waited for any longer, the last time."""
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
+        self._said: deque[bytes] = deque(maxlen=8)
+        """What nobody answers, since the last answers were looked at."""
         self._question: Question | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -235,7 +238,7 @@ class Wire:
         question_time = self.line.seconds(len(question.frame))
         self._question = question
         self._done = self._loop.create_future()
-        self._most = question.slots * question.length + len(question.frame) + SPARE
+        self._most = question.slots * question.length + len(question.frame) + sum(map(len, self._said)) + SPARE
         assert self._carrier is not None
         self._carrier.say(question.frame)
         self._on_time = False
@@ -263,11 +266,18 @@ class Wire:
                 self._timer.cancel()
             self._done = None
         self._check()
+        question = self._question
+        if question.slots == 0:
+            # Whoever hears himself hears it only later: it is looked for with the next answers.
+            self._said.append(question.frame)
+            return Heard([], [])
         received = bytes(self._received)
         self._received.clear()
         self.received += len(received)
-        question = self._question
-        if question.slots and question.frame in received and (self.echoes or not question.expects_itself):
+        for frame in self._said:
+            received = received.replace(frame, b"", 1)
+        self._said.clear()
+        if question.frame in received and (self.echoes or not question.expects_itself):
             self.echoes = True
             received = received.replace(question.frame, b"", 1)
         heard = cut(received)
@@ -281,7 +291,7 @@ class Wire:
             self._guard = min(SLOWEST, 2 * self._guard)
         else:
             self._guard = max(self._least, self._guard * FORGETTING)
-        self._gave_up = question.slots > 0 and not self._on_time
+        self._gave_up = not self._on_time
 
     def _check(self) -> None:
         if self.lost:

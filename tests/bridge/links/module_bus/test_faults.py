@@ -165,7 +165,11 @@ async def test_an_adapter_that_hears_itself(notebook: Notebook, running: Running
     bus.echo = True
     async with Served(bus) as server, running(f"//{server.where}", 2) as link:
         await polled(notebook)
-        assert notebook.counters.get("malformed", 0) == 0
+        link.bus.equalise({1: 40})
+        await until(lambda: bus.module(1).duty == 40)
+        answers = notebook.counters["answers"]
+        await until(lambda: notebook.counters["answers"] > answers + 4)
+        assert notebook.counters.get("malformed", 0) == 0, "nor is what nobody answers"
         await link.perform("module.find", {}, "2")
         assert bus.module(2).blinking
         bus.module(2).silent = True

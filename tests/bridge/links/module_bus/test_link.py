@@ -119,8 +119,10 @@ async def test_sensors_and_boxes(notebook: Notebook, running: Running) -> None:
         await until(lambda: bus.boxes[1].safe == (2, 2, 90))
 
 
-async def test_two_modules_with_one_number(notebook: Notebook, running: Running) -> None:
+@pytest.mark.parametrize("apart", [1, 8], ids=["slots of their own", "one slot"])
+async def test_two_modules_with_one_number(notebook: Notebook, running: Running, apart: int) -> None:
     bus = FakeBus.of(6)
+    bus.module(5).serial = bus.module(4).serial + apart
     async with Served(bus) as server, running(f"//{server.where}", 6):
         await until(lambda: notebook.conditions.get("module.polling"))
         bus.module(5).number = 4

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from ridethrough.site import CommandError
 from tests.bridge.links.conftest import Notebook
 
 from .conftest import Running, until
-from .peer import FakeBox, FakeBus, FakeModule, Served
+from .peer import FakeBox, FakeBus, FakeModule, Served, Terminal
 
 
 def unprogrammed(count: int) -> FakeBus:
@@ -81,6 +82,13 @@ async def test_numbering_is_stopped_and_ends_addressing_mode(notebook: Notebook,
         assert (await link.perform("programmer.halt", {})).message == "Nothing was going on."
 
 
+async def test_addressing_mode_that_a_killed_program_has_left_is_ended(running: Running) -> None:
+    bus = unprogrammed(1)
+    bus.modules[0].addressing = True
+    async with Served(bus) as server, running(f"//{server.where}", 1):
+        await until(lambda: not bus.modules[0].addressing)
+
+
 async def test_the_watchdog_ends_the_programmer_after_fifteen_minutes(
     notebook: Notebook, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,9 +129,12 @@ async def test_a_number_is_changed_only_where_that_is_safe(notebook: Notebook, r
         await link.perform("programmer.change", {"old": 0, "new": 2})
         assert bus.modules[1].number == 2
         bus.modules[0].number = bus.modules[1].number = 0
-        await refused(0, 5, "2 modules had no number")
+        await refused(0, 5, "Several modules had no number")
         assert [module.number for module in bus.modules] == [0, 0, 3]
         bus.modules[0].number = 3
+        await refused(3, 4, "Two modules have number 3")
+        assert (await link.perform("programmer.find", {"number": 3})).message.startswith("2 modules have number 3")
+        bus.modules[0].serial = bus.modules[2].serial + 8  # in the same slot of eight
         await refused(3, 4, "Two modules have number 3")
         assert (await link.perform("programmer.find", {"number": 3})).message.startswith("2 modules have number 3")
 
@@ -174,10 +185,11 @@ async def test_a_module_blinks_while_the_bus_is_read(notebook: Notebook, running
 # From the command line
 
 
-async def command(server: Served, *words: str) -> list[str]:
+async def command(server: Served | Terminal, *words: str) -> list[str]:
     """Carry out `ridethrough battery …`, and return what was said."""
     said: list[str] = []
-    await commandline.work(parsed(words[0], server.where, *words[1:]), LinkContext.alone(SystemClock()), said.append)
+    where = server.where if isinstance(server, Served) else str(server.path)
+    await commandline.work(parsed(words[0], where, *words[1:]), LinkContext.alone(SystemClock()), said.append)
     return said
 
 
@@ -191,7 +203,7 @@ def parsed(*words: str) -> Namespace:
 
 async def test_list_shows_modules_and_numbers_that_two_have() -> None:
     bus = FakeBus.of(3)
-    bus.modules.append(FakeModule(2, 77))
+    bus.modules += [FakeModule(2, 77), FakeModule(512, 8), FakeModule(512, 72)]
     bus.modules[0].calibration = 0
     async with Served(bus) as server:
         said = await command(server, "list")
@@ -199,8 +211,14 @@ async def test_list_shows_modules_and_numbers_that_two_have() -> None:
         "  1  12 V  hardware 2.1    firmware 3.4    serial number 1001  NOT CALIBRATED",
         "  3  12 V  hardware 2.1    firmware 3.4    serial number 1003",
         "2 modules answer.",
-        "  2  2 modules have this number: 77, 1002",
+        "  2  several modules have this number: serial number 77, serial number 1002",
+        "512  several modules have this number: two or more that cannot be told apart",
     ]
+
+
+async def test_a_serial_port_is_spoken_to_as_soon_as_it_is_open(tmp_path: Path) -> None:
+    async with Terminal(tmp_path / "bus", FakeBus.of(1)) as line:
+        assert (await command(line, "list"))[-1] == "1 modules answer."
 
 
 async def test_assign_tells_which_button_to_press_and_two_at_once_are_not_taken() -> None:
