@@ -127,7 +127,10 @@ def test_outage_is_seen_by_voltages_alone() -> None:
     assert site.seen() is Phase.DISCHARGING
     site.plant.mains = True
     site.go(HOUR, 10.0)
+    assert site.seen() is Phase.CHARGING
+    site.go(3 * HOUR, 20.0)
     assert site.seen() is Phase.FLOATING
+    assert site.plant.string(1).current < 6.0, "not before the charger holds the voltage"
     assert site.edges == [
         Edge.DISCHARGE_BEGAN,
         Edge.DISCHARGE_COUNTED,
