@@ -226,7 +226,8 @@ class Cores:
     def _equalise(self, now: float, utc: datetime) -> None:
         if self._bus is None:
             return
-        decision = self.equaliser.decide(self._board, stopped(self.judge.active, self._layout), now)
+        alarmed, reachable = stopped(self.judge.active, self._layout), self._withheld() is None
+        decision = self.equaliser.decide(self._board, alarmed, now, reachable=reachable)
         if decision.duties:
             self._bus.equalise(decision.duties)
         self._say(decision.findings)

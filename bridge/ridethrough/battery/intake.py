@@ -121,8 +121,10 @@ class Intake:
             column[number] = value if isinstance(value, float) else None if value is None else _number(value)
             self._board.changed.add(number)
             self.fresh = True
-            if column is self._board.voltage:
-                (self.absent.discard if reading.quality is Quality.GOOD else self.absent.add)(number)
+            board = self._board
+            # A block whose measuring fuse has blown still has a temperature, and is watched by that.
+            gone = board.voltage[number] is None and board.temperature[number] is None
+            (self.absent.add if gone else self.absent.discard)(number)
         elif point in self._sensors:
             self._sense(self._sensors[point], reading)
         elif point[0] in self._boxes.values():

@@ -49,6 +49,8 @@ class Voice:
         self._lanes: dict[Place, Lane] = {}
         self._said: dict[Place, dict[str, Value]] = {}
         self._pending: dict[Place, _Pending] = {}
+        self._doubtful: dict[Place, set[str]] = {}
+        """Conditions that cannot be told at the moment, whatever was said of them last."""
 
     def say(self, findings: Findings) -> None:
         """Have findings posted; what can no longer be known becomes stale, so that no old value looks like a new one."""
@@ -81,9 +83,12 @@ class Voice:
         for key in pending.points.keys() - known.keys():
             said.pop(key, None)
             lane.drop([key])
-        doubtful = [(key, True) for key in pending.unknown if (key, True) in lane.keys]
-        if doubtful:
-            self._site.degrade(lane, doubtful, Quality.STALE)
+        doubtful = self._doubtful.setdefault(place, set())
+        doubtful.difference_update(pending.conditions)
+        doubtful.update(pending.unknown)
+        fresh = [(key, True) for key in pending.unknown if (key, True) in lane.keys]
+        if fresh:
+            self._site.degrade(lane, fresh, Quality.STALE)
 
     def _of(self, kind: str, number: int) -> _Pending:
         return self._pending.setdefault(Place(kind, number), _Pending())
@@ -107,7 +112,9 @@ class Voice:
         with self._site.transaction():
             for place in places:
                 states = self._site.conditions(self._identities[place])
-                conditions = {key: states[key].active for key, is_condition in self._lane(place).keys if is_condition}
+                doubtful = self._doubtful.get(place, ())
+                told = [key for key, is_condition in self._lane(place).keys if is_condition and key not in doubtful]
+                conditions = {key: states[key].active for key in told}
                 self._lane(place).post(self._said.get(place), conditions)
 
     def certain(self, place: Place, facts: Mapping[str, Value | None]) -> None:

@@ -238,6 +238,27 @@ async def test_what_links_said_before_a_restart_is_not_cleared_only_to_be_raised
         assert [rig.holds(place, key) for place, key in held] == [False] * len(held)
 
 
+async def test_a_block_without_a_voltage_is_still_watched_by_its_temperature() -> None:
+    def known(rig: Rig, key: str) -> Quality:
+        return rig.site.conditions(rig.keeper.identities[block(1)])[key].quality
+
+    async with running(Rig()) as rig:
+        rig.fill()
+        await rig.clock.advance(3)
+        rig.lane(block(1)).drop(["module.voltage"])
+        await rig.clock.advance(3)
+        assert known(rig, "module.voltage_high") in (Quality.STALE, Quality.LOST)
+        assert known(rig, "module.temperature_high") is Quality.GOOD
+        for number in range(1, 9):
+            rig.lane(block(number)).lost()
+        await rig.clock.advance(3)
+        assert known(rig, "module.temperature_high") is Quality.LOST
+        rig.read(block(1), module_temperature=22.0)
+        await rig.clock.advance(3)
+        assert known(rig, "module.temperature_high") is Quality.GOOD
+        assert known(rig, "module.voltage_high") is not Quality.GOOD, "it cannot be told"
+
+
 async def test_a_silent_bus_is_an_alarm_and_what_the_bridge_knows_by_itself_stays_known() -> None:
     """M:7299: the system alarm is that of lost communication."""
     async with running(Rig(BREAKERS)) as rig:
