@@ -2,8 +2,8 @@
 
 So batteries that run away can be taken off their charger, as the International Fire Code 608.3 asks for (manual M:6158).
 The first breaker is output 1 of box 1, and so on (M:6268). What is tripped stays so, over restarts too, until somebody
-releases it; a string that still runs away cannot be released. Nothing trips while it is withheld: in a drill, or while
-the programmer has paused the bus.
+releases it; a string that has run away cannot be released until it is known to be cool. Nothing trips while it is
+withheld: in a drill, or while the programmer has paused the bus.
 
 An output trips by being energised (shunt release). One that is configured as normally closed is energised always and
 trips by letting go (undervoltage release); the manual warns against that (M:6263), since a box without power then
@@ -26,7 +26,7 @@ from .board import Findings
 from .changes import Changes
 from .isolation import Boxes, Contacts
 from .layout import SYSTEM, Layout, string
-from .saved import JSON, numbered, text
+from .saved import JSON, flag, numbered, text
 
 OUTPUTS: Final = 4
 """Of each box."""
@@ -124,7 +124,8 @@ class Breakers:
         self._contacts = Contacts(config, layout)
         self._changes = Changes()
         self._breakers = {breaker.number: breaker for breaker in _reserve(config, layout)}
-        self._running: AbstractSet[int] = frozenset()
+        self._hot: AbstractSet[int] = frozenset()
+        """Strings that run away, or have and are not known to be cool."""
         self._withheld: str | None = None
         self._answering: AbstractSet[int] = frozenset()
         self._held: set[int] = set()
@@ -156,13 +157,32 @@ class Breakers:
         )
 
     @property
+    def opened(self) -> frozenset[int]:
+        """Strings whose breaker is tripped, whether its box has confirmed that or not."""
+        tripped = (self._strings(breaker) for breaker in self._breakers.values() if breaker.cause is not None)
+        return frozenset().union(*tripped)
+
+    @property
     def tripped(self) -> Mapping[int, Cause]:
         """Why breakers are tripped, by the number of their string; 0: that of all strings."""
         return {number: breaker.cause for number, breaker in self._breakers.items() if breaker.cause is not None}
 
-    def see(self, running: AbstractSet[int], boxes: Boxes, now: float, withheld: str | None = None) -> Handling:
-        """Trip what must be; `running` are the strings that run away, `withheld` is why nothing may trip now."""
-        self._running, self._withheld, self._answering = running, withheld, frozenset(boxes)
+    def see(
+        self,
+        running: AbstractSet[int],
+        boxes: Boxes,
+        now: float,
+        withheld: str | None = None,
+        *,
+        alarmed: AbstractSet[int] = frozenset(),
+    ) -> Handling:
+        """Trip what must be.
+
+        `running` are the strings that run away by what is measured now, `alarmed` those that have and are not known to
+        be cool: a current that was to be seen as well ends with the trip, the heat does not. `withheld` is why nothing
+        may trip now.
+        """
+        self._hot, self._withheld, self._answering = running | alarmed, withheld, frozenset(boxes)
         said = list(self._trip(running, withheld))
         orders: list[Order] = []
         shown = self._contacts.opened(boxes)
@@ -179,13 +199,16 @@ class Breakers:
         urgent, self._urgent = self._urgent, False
         return Handling(tuple(orders), frozenset(opened), tuple(said), urgent, self._changes.take())
 
-    def test(self, number: int = 0) -> str:
+    def test(self, number: int = 0, *, discharging: bool = False) -> str:
         """Open the breaker of a string (0: of all) with the next look; it must be released afterwards (M:6727).
 
-        Returns a sentence that says what happens. Raises BreakerError.
+        Returns a sentence that says what happens. Raises BreakerError, also while the batteries carry the load: what
+        opens then may drop it.
         """
         if self._withheld is not None:
             raise BreakerError(f"No breaker is tested now: {self._withheld}.")
+        if discharging:
+            raise BreakerError("No breaker is tested now: the batteries carry the load.")
         breaker = self._breaker(number)
         if breaker.cause is not None:
             raise BreakerError(f"{breaker.name} is tripped already. Release it first.")
@@ -205,9 +228,12 @@ class Breakers:
         tripped = [breaker for breaker in breakers if breaker.cause is not None]
         if not tripped:
             raise BreakerError("No breaker is tripped." if len(breakers) > 1 else f"{breakers[0].name} is not tripped.")
-        cool = [breaker for breaker in tripped if self._running.isdisjoint(self._strings(breaker))]
+        cool = [breaker for breaker in tripped if self._hot.isdisjoint(self._strings(breaker))]
         if not cool:
-            raise BreakerError(f"{tripped[0].name} stays open: a block still runs away. Let it cool down first.")
+            raise BreakerError(
+                f"{tripped[0].name} stays open: a block still runs away, or is not known to be cool again. "
+                "Let it cool down first."
+            )
         for breaker in cool:
             self._within_reach(breaker)
         for breaker in cool:
@@ -216,7 +242,13 @@ class Breakers:
 
     def state(self) -> dict[str, JSON]:
         """Return what must survive a restart."""
-        return {"breakers": {str(number): {"cause": cause.value} for number, cause in self.tripped.items()}}
+        return {
+            "breakers": {
+                str(number): {"cause": breaker.cause.value, "confirmed": breaker.confirmed}
+                for number, breaker in self._breakers.items()
+                if breaker.cause is not None
+            }
+        }
 
     # Tripping
 
@@ -281,6 +313,7 @@ class Breakers:
         # A contact that still shows a closed breaker after the relay has switched: the breaker itself hangs.
         if switched and not (tripped and any(shown is False for shown in contacts)):
             news = breaker.changed and not breaker.confirmed
+            self._urgent |= tripped and not breaker.confirmed
             breaker.confirmed = True
             if news:
                 yield f"{breaker.name}: {breaker.place} has {'opened' if tripped else 'released'} it."
@@ -289,6 +322,7 @@ class Breakers:
         if breaker.wrong is None:
             breaker.wrong = now
         if now - breaker.wrong >= FOLLOWS:
+            self._urgent |= tripped and breaker.confirmed and not switched
             breaker.confirmed = breaker.confirmed and switched
             hangs = "its contact shows that it is closed"
             yield from self._hang(breaker, hangs if switched else f"{breaker.place} has not switched")
@@ -340,6 +374,8 @@ class Breakers:
             own = self._breakers.get(number) or self._breakers.get(0)
             for breaker in self._breakers.values() if own is None else (own,):
                 breaker.cause = cause
+                # It stays so until its box says otherwise; nothing is new in that.
+                breaker.confirmed = own is not None and flag(what, "confirmed")
 
 
 def _reserve(config: BatteryConfig, layout: Layout) -> Iterable[_Breaker]:

@@ -32,5 +32,11 @@ class Bus(Protocol):
     def switch(self, box: int, output: int, *, energised: bool) -> None:
         """Have an output of a box energised or not, kept so, and set again when the box has been away."""
 
+    def fall_back(self, box: int, output: int, *, energised: bool) -> None:
+        """Have a box set an output like this by itself when it hears nothing for a minute: the bridge may be gone.
+
+        What is configured for the output at the link counts more.
+        """
+
 
 __all__ = ["Bus", "Pace"]

@@ -21,9 +21,10 @@ from .impedance import ImpedanceMeasurements
 from .intake import Intake
 from .isolation import Isolation
 from .judge import Judge
-from .layout import Layout, Place
+from .layout import SYSTEM, Layout, Place
 from .memory import Notebook, State
 from .runaway import Runaway
+from .saved import number as number_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Cores:
         self._pace = Pace.NORMAL
         self._noted = now
         self._counted: float | None = None
+        self._well = True
+        """Whether those who protect and judge have done so."""
         self._phases = (Phase.FLOATING,) * layout.strings
         self._switched: dict[tuple[int, int], bool] = {}
         wall = utc.timestamp()
@@ -78,7 +81,8 @@ class Cores:
         self.charge = notebook.open("charge", lambda kept, away: Charge(config, layout, kept, away))
         self.runaway = notebook.open("runaway", lambda kept, _: Runaway(config, layout, kept))
         self.breakers = notebook.open("breakers", lambda kept, _: Breakers(config, layout, kept))
-        self.isolation = Isolation(config, layout)
+        opened = {place.number for place, key in raised if place.kind == "battery_string" and key == "breaker_open"}
+        self.isolation = Isolation(config, layout, opened - self.breakers.opened)
         self.judge = notebook.open("judge", lambda kept, away: Judge(config, layout, raised, _since(kept, away)))
         self.alarm = Alarm()
         self.equaliser = notebook.open(
@@ -95,7 +99,12 @@ class Cores:
             _LOGGER.warning("%s: %s", self._name, warning)
 
     def _begin_outputs(self, bus: Bus) -> None:
-        """Energise free outputs that are normally closed, as after every start (manual M:6286)."""
+        """Energise free outputs that are normally closed, as after every start (manual M:6286).
+
+        The alarm relay drops out when nobody is there to keep it from that, as it does without power (M:6364).
+        """
+        if self._config.relay is not None:
+            bus.fall_back(*self._config.relay, energised=False)
         reserved = {*self._config.breakers, self._config.buzzer, self._config.relay}
         for number, one in enumerate(self._config.boxes, 1):
             for output, contact in one.outputs.items():
@@ -104,16 +113,19 @@ class Cores:
 
     def see(self, now: float, utc: datetime) -> None:
         """Look at everything once; several times a second while something changes."""
-        self._attempt("the watch over thermal runaways", lambda: self._protect(now))
+        watched = self._attempt("the watch over thermal runaways", lambda: self._protect(now))
         self._attempt("the detection of discharges", lambda: self._follow(now))
         self._attempt("the counting of charges", lambda: self._count(now))
         judged = self._attempt("the judge", lambda: self._judge(now))
+        self._admit(well=watched and judged)
         self._attempt("the general alarm", lambda: self._sound(now))
         # Without a judge nobody would know of the alarms that must stop it (manual M:6945).
         if not judged or not self._attempt("equalising", lambda: self._equalise(now, utc)):
             self._attempt("the end of equalising", self.rest)
         self._attempt("the measurement of impedances", lambda: self._measure(now, utc))
-        self._board.changed.clear()
+        if judged:
+            # What nobody could judge is judged as soon as somebody can.
+            self._board.changed.clear()
         if now - self._noted >= MINUTE:
             self._noted = now
             self.note(now, utc)
@@ -147,7 +159,7 @@ class Cores:
             self._notebook.put("runaway", self.runaway.state(), at_once=True)
         if self._bus is None:
             return
-        handling = self.breakers.see(found.running, boxes, now, self._withheld())
+        handling = self.breakers.see(found.running, boxes, now, self._withheld(), alarmed=found.alarmed)
         for order in handling.orders:
             self._bus.switch(order.box, order.output, energised=order.energised)
         if handling.urgent:
@@ -188,8 +200,17 @@ class Cores:
     def _judge(self, now: float) -> None:
         self._tell(self.judge(self._board, now, self._intake.others, discharges=self.discharge.discharges))
 
+    def _admit(self, *, well: bool) -> None:
+        """Say that nobody watches as long as that is so: it must not look as if nothing were wrong."""
+        if well is not self._well:
+            self._well = well
+            held = self.judge.active.get(SYSTEM, frozenset())
+            keys = ("system_failure", "general_alarm")
+            self._tell(Findings(conditions={(*SYSTEM, key): not well or key in held for key in keys}))
+
     def _sound(self, now: float) -> None:
-        outputs: Outputs = self.alarm.update(self.judge.active, now)
+        held = self.judge.active if self._well else {**self.judge.active, SYSTEM: frozenset({"system_failure"})}
+        outputs: Outputs = self.alarm.update(held, now)
         for place, active in ((self._config.buzzer, outputs.buzzer), (self._config.relay, outputs.relay)):
             if place is not None and self._bus is not None and self._switched.get(place) is not active:
                 self._switched[place] = active
@@ -205,7 +226,8 @@ class Cores:
     def _equalise(self, now: float, utc: datetime) -> None:
         if self._bus is None:
             return
-        decision = self.equaliser.decide(self._board, stopped(self.judge.active, self._layout), now)
+        alarmed, reachable = stopped(self.judge.active, self._layout), self._withheld() is None
+        decision = self.equaliser.decide(self._board, alarmed, now, reachable=reachable)
         if decision.duties:
             self._bus.equalise(decision.duties)
         self._say(decision.findings)
@@ -230,8 +252,8 @@ class Cores:
 
 def _since(kept: State, away: float | None) -> dict[str, float] | None:
     """Let the alarm delay have gone on while the bridge was away."""
-    left = kept.get("alarm_delay")
-    return None if left is None else {"alarm_delay": max(0.0, float(left) - (away or 0.0))}
+    left = number_of(kept, "alarm_delay")
+    return None if left is None else {"alarm_delay": max(0.0, left - (away or 0.0))}
 
 
 __all__ = ["Cores"]

@@ -8,7 +8,7 @@ from ridethrough.clock import Clock
 from ridethrough.config.battery import BatteryConfig
 from ridethrough.site import Arguments, CommandError, CommandResult, Commands, DeviceId, Site
 
-from .board import Board, Findings
+from .board import Board, Findings, Phase
 from .breakers import BreakerError
 from .bus import Bus
 from .cores import Cores
@@ -188,7 +188,7 @@ class Desk:
         return CommandResult("The alarm relay closes, unless there is an alarm.")
 
     def _test_breaker(self, number: int, _: Arguments) -> CommandResult:
-        message = self._must.breakers.test(number)
+        message = self._must.breakers.test(number, discharging=self._board.phase is Phase.DISCHARGING)
         self._must.keep("breakers", self._must.breakers.state())
         return CommandResult(message, confirmed=False)
 

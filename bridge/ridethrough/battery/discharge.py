@@ -252,11 +252,13 @@ class Discharge:
     def _at_rest(self, flow: Flow | None, said: bool | None) -> Phase:
         """Tell charging, floating and resting apart: by the current, else by the UPS, then by the voltage.
 
-        Where neither of the first two tells of charging, a voltage below that of float that rises is charged.
+        Where neither of the first two tells of charging, a voltage below that of float that rises is charged, and goes
+        on being charged for as long as it rises.
         """
         charging = said if flow is None else flow is Flow.IN
         if charging is None:
-            charging = self._modules.resting and self._modules.rises
+            begun = self._modules.resting or self._phase.phase is Phase.CHARGING
+            charging = begun and self._modules.rises
         if charging:
             return Phase.CHARGING
         return Phase.RESTING if self._modules.resting else Phase.FLOATING

@@ -7,9 +7,11 @@ from ridethrough.site import Change, ConditionState, DeviceId, Quality, Reading,
 
 from .board import Board, Column
 from .isolation import BoxView
-from .layout import Place
+from .layout import SYSTEM, Place
 
 LOST = "module.lost"
+REMEMBERED = frozenset({LOST, "module.duplicate", "module.incompatible", "module.fuse_blown", "communications_lost"})
+"""What a link said before a restart holds until it says otherwise: an alarm must not end only to begin again."""
 _UPS = {"on_battery", "discharging", "charging", "test_in_progress"}
 """What is asked of the UPS that the blocks belong to."""
 
@@ -39,6 +41,8 @@ class Intake:
         self.absent: set[int] = set()
         """Blocks whose readings cannot be had at the moment."""
         self._columns: dict[tuple[DeviceId, str], tuple[Column, int]] = {}
+        self._system = identities[SYSTEM]
+        self._of_string = {place.number: one for place, one in identities.items() if place.kind == "battery_string"}
         self._sensors: dict[tuple[DeviceId, str], int] = {}
         self._boxes: dict[int, DeviceId] = {}
         self._strings = board.layout.strings
@@ -60,12 +64,26 @@ class Intake:
 
     def begin(self) -> Callable[[], None]:
         """Take what there is already, and hear of what comes; returns what ends that."""
+        self._remember()
         for device, place in self._places.items():
             for key, reading in self._site.readings(device).items():
                 self._take((device, key), reading)
             for key, state in self._site.conditions(device).items():
-                self._note(place, key, state)
+                self._note(place, key, state, remembered=key in REMEMBERED and state.active)
         return self._site.observe(self._heard)
+
+    def _remember(self) -> None:
+        """Take sensors and boxes for lost whose sum says so from before a restart, until they are heard of."""
+        for place in self._places.values():
+            if place.kind == "io_box":
+                owner, summed = self._system, "io_box_lost"
+            elif place.kind == "current_sensor":
+                owner, summed = (self._system if self._one else self._of_string[place.number]), "current_sensor_lost"
+            else:
+                continue
+            state = self._site.conditions(owner).get(summed)
+            if state is not None and state.active and state.quality is not Quality.GOOD:
+                _put(self.others, place, "communications_lost", active=True)
 
     def ups(self, condition: str) -> bool | None:
         """Whether a condition of the UPS holds; None while nobody knows."""
@@ -103,8 +121,10 @@ class Intake:
             column[number] = value if isinstance(value, float) else None if value is None else _number(value)
             self._board.changed.add(number)
             self.fresh = True
-            if column is self._board.voltage:
-                (self.absent.discard if reading.quality is Quality.GOOD else self.absent.add)(number)
+            board = self._board
+            # A block whose measuring fuse has blown still has a temperature, and is watched by that.
+            gone = board.voltage[number] is None and board.temperature[number] is None
+            (self.absent.add if gone else self.absent.discard)(number)
         elif point in self._sensors:
             self._sense(self._sensors[point], reading)
         elif point[0] in self._boxes.values():
@@ -124,11 +144,13 @@ class Intake:
         """Take a condition that was found out here."""
         _put(self.others, place, key, active=active)
 
-    def _note(self, place: Place, key: str, state: ConditionState) -> None:
+    def _note(self, place: Place, key: str, state: ConditionState, *, remembered: bool = False) -> None:
         if self._own(place, key):
             return
-        # What is only remembered, or was said by a link that is gone, stays as it was known last.
-        if state.quality is not Quality.GOOD or not _put(self.others, place, key, active=state.active):
+        # What was said by a link that is gone stays as it was known last.
+        if state.quality is not Quality.GOOD and not remembered:
+            return
+        if not _put(self.others, place, key, active=state.active):
             return
         if key == LOST and place.kind == "battery_module":
             self._board.lost[place.number] = state.active

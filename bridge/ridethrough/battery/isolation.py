@@ -2,7 +2,8 @@
 
 Three things can show it, and nothing else is guessed:
 
-- A contact of the breaker on an input of a box. It is right while its box answers.
+- A contact of the breaker on an input of a box. It is right while its box answers, and what it showed last stands
+  while it does not.
 - The bridge has tripped the breaker and the box has obeyed; without a contact nothing better is known.
 - With a current sensor on each string: nothing flows in this one for some time while much flows in the others, and the
   mean voltage of its blocks is not that of the others', which strings in parallel always share. Both are needed: a
@@ -60,6 +61,12 @@ class Contacts:
         ]
         self._strings = range(1, layout.strings + 1)
 
+    @property
+    def watched(self) -> frozenset[int]:
+        """Strings whose breakers have contacts."""
+        numbers = {breaker for breaker, *_ in self._inputs}
+        return frozenset(self._strings if 0 in numbers else numbers)
+
     def opened(self, boxes: Boxes) -> dict[int, bool]:
         """Tell which strings' breakers are open, as far as contacts show it now."""
         found: dict[int, bool] = {}
@@ -75,13 +82,20 @@ class Contacts:
 class Isolation:
     """Watches one battery system for strings that are cut off."""
 
-    def __init__(self, config: BatteryConfig, layout: Layout) -> None:
-        """Nothing is open as far as is known."""
+    def __init__(
+        self,
+        config: BatteryConfig,
+        layout: Layout,
+        raised: AbstractSet[int] = frozenset(),
+    ) -> None:
+        """Begin with the strings that were open before a restart, but for those that the bridge itself has opened."""
         self._layout = layout
         self._contacts = Contacts(config, layout)
         self._each = config.sensors.count == "each"
         self._changes = Changes()
-        self._open: set[int] = set()
+        self._shown = dict.fromkeys(raised & self._contacts.watched, True)
+        """What contacts showed last."""
+        self._open = set(raised - self._contacts.watched) if self._each else set[int]()
         """By current and voltage."""
         self._since: dict[int, float] = {}
         """From when on it has been measured that a string is not as in `_open`."""
@@ -89,10 +103,12 @@ class Isolation:
     def see(self, board: Board, boxes: Boxes, tripped: AbstractSet[int], now: float) -> Findings:
         """Look at all strings; `tripped` are those whose breaker the bridge has opened, as their boxes confirm."""
         shown = self._contacts.opened(boxes)
+        self._shown |= shown
         if self._each:
             self._measure(board, now)
         opened = [
-            shown.get(index, index in tripped or index in self._open) for index in range(1, self._layout.strings + 1)
+            shown.get(index, index in tripped or index in self._open or self._shown.get(index, False))
+            for index in range(1, self._layout.strings + 1)
         ]
         for index, one in enumerate(opened, 1):
             self._changes.condition(string(index), "breaker_open", one)

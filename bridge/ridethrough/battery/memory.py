@@ -79,7 +79,7 @@ class Notebook:
         if state != self._parts.get(part):
             self._parts[part] = state
             self._changed = True
-            self._wanted |= at_once
+        self._wanted |= at_once and self._changed
 
     def due(self) -> bool:
         """Whether to write now."""

@@ -6,8 +6,9 @@ so that one sensor that shows far too little does not make all others look hot.
 
 A sensor may break in a way that looks like a fire. So a temperature that no block can have, or that has jumped by more
 than a block can warm up between two looks, is not believed. It is believed again when it is back among the others, or
-when it goes on rising from where it jumped to, as a real fire does and a broken sensor does not. Temperatures that
-are not known never count; but what has been found is not taken back because its module has burnt: it takes a known
+when it goes on rising from where it jumped to, as a real fire does and a broken sensor does not: by a little, or, where
+modules are read so rarely that a fire comes in jumps, by one jump after the other. Temperatures that are not known
+never count; but what has been found is not taken back because its module has burnt: it takes a known
 temperature that is well below the limit for as long as it took to be found.
 """
 
@@ -33,6 +34,8 @@ RATE: Final = 0.5
 """K per second by which it may change on top of that, which matters when it was not known for a while."""
 RISE: Final = 2.0
 """K by which a temperature that jumped must rise further to be believed."""
+CLIMBS: Final = 3
+"""Jumps in a row, each of them upwards, of which the last is believed, and those that follow."""
 RETURN: Final = 0.8
 """Share of the limit below which a block no longer runs away."""
 UNWATCHED: Final = 60.0
@@ -71,6 +74,8 @@ class _Block:
     """When it was known last; None: before a restart."""
     jumped: float | None = None
     """What it jumped to, while it is not believed."""
+    climbs: int = 0
+    """Jumps upwards in a row, without a fall between them."""
 
 
 class Runaway:
@@ -223,13 +228,17 @@ class Runaway:
             if before is None:
                 self._known[block] = _Block(temperature, now)
             elif abs(temperature - before.temperature) > JUMP + RATE * (0.0 if before.at is None else now - before.at):
-                if before.jumped is None:
+                before.climbs = before.climbs + 1 if temperature > before.temperature else 0
+                climbs = before.climbs >= CLIMBS
+                if before.jumped is None and not climbs:
                     said.append(
                         f"Block {block}: from {before.temperature:.1f} °C to {temperature:.1f} °C at once. "
                         "That is not believed until it is back or rises further."
                     )
-                before.temperature, before.at, before.jumped = temperature, now, temperature
+                before.temperature, before.at, before.jumped = temperature, now, None if climbs else temperature
             else:
+                if temperature < before.temperature:
+                    before.climbs = 0
                 before.temperature, before.at = temperature, now
                 if before.jumped is not None:
                     doubted.append(block)
@@ -249,7 +258,7 @@ class Runaway:
             back = abs(known.temperature - middle) < limit
             rises = jumped >= LEAST and known.temperature >= jumped + RISE
             if back or rises:
-                known.jumped = None
+                known.jumped, known.climbs = None, 0
                 believed[block] = known.temperature
 
     def _flows(self, index: int, board: Board) -> bool | None:

@@ -3,13 +3,27 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ridethrough.site import DeviceId, Lane, Quality, Site, Source, Value
+from ridethrough.site import ConditionState, DeviceId, Lane, Quality, Site, Source, Value
 
 from .board import Findings
-from .layout import Place
+from .layout import SYSTEM, Place
 
 OWN = frozenset({"breaker_tripped", "breaker_stuck", "equalizing_paused", "module.lost"})
 """Conditions that are so by what the bridge itself has done or seen, whether modules answer or not."""
+OWN_OF_SYSTEM = frozenset(
+    {
+        *OWN,
+        "general_alarm",
+        "system_failure",
+        "monitoring",
+        "modules_connected",
+        "battery.discharges",
+        "equalizing.pause.remaining",
+    }
+)
+"""The same of the system, points and conditions: that nothing can be seen any longer is itself an alarm (manual M:7299)."""
+LATCHED = frozenset({"thermal_runaway"})
+"""Conditions that, once they hold, do so until they are known to be over: a fire that burns the cable is still one."""
 
 
 @dataclass(slots=True)
@@ -35,6 +49,8 @@ class Voice:
         self._lanes: dict[Place, Lane] = {}
         self._said: dict[Place, dict[str, Value]] = {}
         self._pending: dict[Place, _Pending] = {}
+        self._doubtful: dict[Place, set[str]] = {}
+        """Conditions that cannot be told at the moment, whatever was said of them last."""
 
     def say(self, findings: Findings) -> None:
         """Have findings posted; what can no longer be known becomes stale, so that no old value looks like a new one."""
@@ -67,9 +83,12 @@ class Voice:
         for key in pending.points.keys() - known.keys():
             said.pop(key, None)
             lane.drop([key])
-        doubtful = [(key, True) for key in pending.unknown if (key, True) in lane.keys]
-        if doubtful:
-            self._site.degrade(lane, doubtful, Quality.STALE)
+        doubtful = self._doubtful.setdefault(place, set())
+        doubtful.difference_update(pending.conditions)
+        doubtful.update(pending.unknown)
+        fresh = [(key, True) for key in pending.unknown if (key, True) in lane.keys]
+        if fresh:
+            self._site.degrade(lane, fresh, Quality.STALE)
 
     def _of(self, kind: str, number: int) -> _Pending:
         return self._pending.setdefault(Place(kind, number), _Pending())
@@ -84,15 +103,18 @@ class Voice:
         with self._site.transaction():
             for place in places:
                 lane = self._lane(place)
-                keys = [(key, is_condition) for key, is_condition in lane.keys if not is_condition or key not in OWN]
-                self._site.degrade(lane, keys, Quality.LOST)
+                states = self._site.conditions(self._identities[place])
+                own = {*(OWN_OF_SYSTEM if place == SYSTEM else OWN), *(key for key in LATCHED if _holds(states, key))}
+                self._site.degrade(lane, [one for one in lane.keys if one[0] not in own], Quality.LOST)
 
     def repeat(self, places: Iterable[Place]) -> None:
         """Say again what was said last: it can be seen again, and only what differs will be found out anew."""
         with self._site.transaction():
             for place in places:
                 states = self._site.conditions(self._identities[place])
-                conditions = {key: states[key].active for key, is_condition in self._lane(place).keys if is_condition}
+                doubtful = self._doubtful.get(place, ())
+                told = [key for key, is_condition in self._lane(place).keys if is_condition and key not in doubtful]
+                conditions = {key: states[key].active for key in told}
                 self._lane(place).post(self._said.get(place), conditions)
 
     def certain(self, place: Place, facts: Mapping[str, Value | None]) -> None:
@@ -104,6 +126,12 @@ class Voice:
         if lane is None:
             lane = self._lanes[place] = self._site.lane(self._identities[place], None, Source.COMPUTED)
         return lane
+
+
+def _holds(states: Mapping[str, ConditionState], key: str) -> bool:
+    """Whether a condition was told and holds."""
+    state = states.get(key)
+    return state is not None and state.active
 
 
 __all__ = ["Voice"]

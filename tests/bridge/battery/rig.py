@@ -36,6 +36,7 @@ class NotingBus:
     duties: dict[int, int] = field(default_factory=dict)
     measured: list[tuple[int, ...]] = field(default_factory=list)
     outputs: dict[tuple[int, int], bool] = field(default_factory=dict)
+    safe: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def pace(self, pace: Pace) -> None:
         """See `Bus`."""
@@ -52,6 +53,10 @@ class NotingBus:
     def switch(self, box: int, output: int, *, energised: bool) -> None:
         """See `Bus`."""
         self.outputs[box, output] = energised
+
+    def fall_back(self, box: int, output: int, *, energised: bool) -> None:
+        """See `Bus`."""
+        self.safe[box, output] = energised
 
 
 @dataclass

@@ -37,6 +37,7 @@ class Run:
         self.lost: set[int] = set()
         self.jammed = False
         self.running: set[int] = set()
+        self.alarmed: set[int] = set()
         self.withheld: str | None = None
         self.now = 0.0
         self.said: list[str] = []
@@ -51,7 +52,7 @@ class Run:
             )
             for number in sorted({number for number, _ in self.relays} - self.lost)
         }
-        done = self.core.see(frozenset(self.running), boxes, self.now, self.withheld)
+        done = self.core.see(frozenset(self.running), boxes, self.now, self.withheld, alarmed=frozenset(self.alarmed))
         self.said += done.said
         self.orders += done.orders
         self.conditions |= done.findings.conditions
@@ -189,6 +190,20 @@ def test_tripped_breaker_stays_so_over_a_restart() -> None:
     assert again.core.tripped == {3: Cause.RUNAWAY}
 
 
+def test_breaker_that_was_seen_to_open_stays_open_over_a_restart_though_its_box_is_silent() -> None:
+    run = Run()
+    run.running = {3}
+    while not run.go(1).open:
+        assert run.now < 10.0
+    again = Run(saved=run.saved(), relays=run.relays)
+    again.lost = {1}
+    assert again.go(20).open == {3}
+    again.relays[1, 3], again.jammed = False, True
+    again.lost = set()
+    assert again.go(6).open == frozenset(), "as its box says"
+    assert run.look().urgent is False
+
+
 def test_restart_trips_again_what_let_go_meanwhile() -> None:
     again = Run(saved={"breakers": {"3": {"cause": "thermal_runaway"}}})
     again.lost = {1}
@@ -314,6 +329,28 @@ def test_test_that_becomes_earnest_cannot_be_released() -> None:
     assert run.core.tripped == {3: Cause.RUNAWAY}
     with pytest.raises(BreakerError, match="still runs away"):
         run.core.reset(3)
+
+
+def test_string_that_is_not_known_to_be_cool_cannot_be_released_though_no_current_flows_any_longer() -> None:
+    run = Run()
+    run.running = run.alarmed = {3}
+    run.go(2)
+    run.running = set()
+    run.go(2)
+    with pytest.raises(BreakerError, match="not known to be cool"):
+        run.core.reset()
+    run.alarmed = set()
+    run.go(1)
+    run.core.reset()
+
+
+def test_no_breaker_is_tested_while_the_batteries_carry_the_load() -> None:
+    run = Run()
+    run.go(1)
+    with pytest.raises(BreakerError, match="carry the load"):
+        run.core.test(3, discharging=True)
+    run.go(2)
+    assert not run.energised()
 
 
 def test_test_of_a_system_with_many_breakers_names_the_string() -> None:

@@ -192,8 +192,9 @@ def test_rising_voltage_is_charging_where_nobody_tells_of_it(ups: UpsView | None
     run.volts(12.0)
     run.go(100.0)
     assert run.fall(1800, 12.0, 12.9).phase is Phase.CHARGING
+    assert run.fall(900, 12.9, 13.5).phase is Phase.CHARGING, "as long as it rises"
     run.volts(13.6)
-    assert run.go(100.0).phase is Phase.FLOATING
+    assert run.go(900.0).phase is Phase.FLOATING
     run.volts(12.9)
     assert run.go(900.0).phase is Phase.RESTING
 

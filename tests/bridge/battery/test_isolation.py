@@ -13,10 +13,12 @@ from .systems import Count, amps, battery, box, volts
 class Run:
     """Three strings, looked at once a second."""
 
-    def __init__(self, *, sensors: Count = "each", boxes: tuple[BoxConfig, ...] = ()) -> None:
+    def __init__(
+        self, *, sensors: Count = "each", boxes: tuple[BoxConfig, ...] = (), raised: set[int] | None = None
+    ) -> None:
         layout = Layout.of([4, 4, 4])
         self.board = Board(layout)
-        self.core = Isolation(battery(sensors=sensors, boxes=boxes), layout)
+        self.core = Isolation(battery(sensors=sensors, boxes=boxes), layout, raised or set())
         self.boxes: dict[int, BoxView] = {}
         self.tripped: set[int] = set()
         self.now = 0.0
@@ -110,9 +112,28 @@ def test_contact_is_right_whatever_else_is_known(normally_closed: bool) -> None:
     assert run.open() == set()
     run.boxes = {1: BoxView({})}
     assert run.open() == {3}
+    run.tripped = set()
+    run.boxes = {1: BoxView({2: not normally_closed})}
+    assert run.open() == {3}
+    run.boxes = {}
+    assert run.open() == {3}, "as it was seen last"
+    run.boxes = {1: BoxView({2: normally_closed})}
+    assert run.open() == set()
     run.boxes = {}
     run.tripped = set()
     assert run.open() == set()
+
+
+@pytest.mark.parametrize("contact", [pytest.param(True, id="by a contact"), pytest.param(False, id="by its current")])
+def test_open_string_is_so_after_a_restart_until_it_is_known_to_be_closed(contact: bool) -> None:
+    boxes = (box(inputs={2: ContactConfig(breaker=3)}),) if contact else ()
+    run = Run(boxes=boxes, raised={3})
+    assert run.open(20) == {3}
+    if contact:
+        run.boxes = {1: BoxView({2: False})}
+    else:
+        amps(run.board, 4.0, 4.0, 4.0)
+    assert run.open(15) == set()
 
 
 def test_contact_of_one_breaker_for_all_strings() -> None:

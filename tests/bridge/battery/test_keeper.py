@@ -217,6 +217,70 @@ async def test_what_was_raised_before_a_restart_is_cleared_when_it_is_over() -> 
         assert again.holds(block(2), "module.temperature_high") is False
 
 
+async def test_what_links_said_before_a_restart_is_not_cleared_only_to_be_raised_again() -> None:
+    old = Rig(BREAKERS)
+    site, clock = old.site, old.clock
+    site.remove(old.system)
+    held = [(place, "module.lost") for place in (block(3), string(1), SYSTEM)]
+    held += [(SYSTEM, "io_box_lost"), (SYSTEM, "current_sensor_lost"), (string(2), "current_sensor_lost")]
+    for place, key in held:
+        site.restore(old.keeper.identities[place], key, clock.utc())
+    async with running(Rig(BREAKERS, site=site, clock=clock)) as rig:
+        for number in (1, 2, 4, 5, 6, 7, 8):
+            rig.read(block(number), {"module.lost": False}, module_voltage=13.6, module_temperature=22.0)
+        rig.read(sensor(1), {"communications_lost": False}, sensor_current=0.0)
+        await clock.advance(5)
+        assert [rig.holds(place, key) for place, key in held] == [True] * len(held)
+        rig.fill()
+        rig.read(sensor(2), {"communications_lost": False}, sensor_current=0.0)
+        rig.read(box(1), {"communications_lost": False})
+        await clock.advance(5)
+        assert [rig.holds(place, key) for place, key in held] == [False] * len(held)
+
+
+async def test_a_block_without_a_voltage_is_still_watched_by_its_temperature() -> None:
+    def known(rig: Rig, key: str) -> Quality:
+        return rig.site.conditions(rig.keeper.identities[block(1)])[key].quality
+
+    async with running(Rig()) as rig:
+        rig.fill()
+        await rig.clock.advance(3)
+        rig.lane(block(1)).drop(["module.voltage"])
+        await rig.clock.advance(3)
+        assert known(rig, "module.voltage_high") in (Quality.STALE, Quality.LOST)
+        assert known(rig, "module.temperature_high") is Quality.GOOD
+        for number in range(1, 9):
+            rig.lane(block(number)).lost()
+        await rig.clock.advance(3)
+        assert known(rig, "module.temperature_high") is Quality.LOST
+        rig.read(block(1), module_temperature=22.0)
+        await rig.clock.advance(3)
+        assert known(rig, "module.temperature_high") is Quality.GOOD
+        assert known(rig, "module.voltage_high") is not Quality.GOOD, "it cannot be told"
+
+
+async def test_a_silent_bus_is_an_alarm_and_what_the_bridge_knows_by_itself_stays_known() -> None:
+    """M:7299: the system alarm is that of lost communication."""
+    async with running(Rig(BREAKERS)) as rig:
+        rig.fill()
+        rig.read(block(6), module_temperature=31.0)
+        await rig.clock.advance(3)
+        rig.read(block(6), module_temperature=40.0)
+        await rig.clock.advance(10)
+        assert rig.holds(SYSTEM, "thermal_runaway") is True
+        for number in range(1, 9):
+            rig.lane(block(number)).lost()
+        rig.read(SYSTEM, {"communications_lost": True})
+        await rig.clock.advance(5)
+        states = rig.site.conditions(rig.system)
+        for key in ("system_failure", "general_alarm", "thermal_runaway", "breaker_tripped"):
+            assert (states[key].active, states[key].quality) == (True, Quality.GOOD), key
+        assert states["module.temperature_high"].quality is Quality.LOST
+        assert rig.value(SYSTEM, "battery.discharges") == 0
+        cool = rig.site.conditions(rig.keeper.identities[string(1)])["thermal_runaway"]
+        assert (cool.active, cool.quality) == (False, Quality.LOST)
+
+
 async def test_a_system_that_judges_itself_is_only_summed_up() -> None:
     async with running(Rig(read_only=True, judged=True)) as rig:
         rig.fill(temperature=60.0)
@@ -252,22 +316,30 @@ async def test_one_part_that_fails_keeps_none_of_the_others_from_working(
 
 
 async def test_without_a_judge_and_without_a_keeper_no_module_draws_power(monkeypatch: pytest.MonkeyPatch) -> None:
-    """M:6945: alarms stop equalising, so whoever cannot see them must not go on with it."""
+    """M:6945: alarms stop equalising, so whoever cannot see them must not go on with it, nor look as if all were well."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a fault on purpose")
 
-    config = replace(CONFIG, equalising=EqualisingConfig(enabled=True))
+    config = replace(CONFIG, equalising=EqualisingConfig(enabled=True), boxes=(BoxConfig(),), relay=(1, 4))
     async with running(Rig(config)) as rig:
         rig.fill()
         rig.read(block(1), module_voltage=13.9)
-        await rig.clock.advance(200)
+        await rig.clock.advance(70)
         assert rig.bus.duties[1] > 0
+        assert rig.output(1, 4) is True
         with monkeypatch.context() as patch:
             patch.setattr(Judge, "__call__", fail)
             await rig.clock.advance(2)
             assert set(rig.bus.duties.values()) == {0}
-        await rig.clock.advance(60)
+            assert rig.holds(SYSTEM, "system_failure") is rig.holds(SYSTEM, "general_alarm") is True
+            assert rig.output(1, 4) is False
+            rig.read(block(8), module_temperature=34.0)
+            await rig.clock.advance(2)
+        await rig.clock.advance(30)
+        assert rig.holds(block(8), "module.temperature_high_warning") is True, "judged afterwards"
+        assert rig.holds(SYSTEM, "system_failure") is rig.holds(SYSTEM, "general_alarm") is False
+        assert rig.output(1, 4) is True
         assert rig.bus.duties[1] > 0
     assert set(rig.bus.duties.values()) == {0}
 
@@ -540,7 +612,7 @@ async def test_while_nothing_happens_hardly_anything_is_written() -> None:
         rig.fill()
         await rig.clock.advance(70)
         before = rig.shelf.writes
-        await rig.clock.advance(180)
+        await rig.clock.advance(130)
         assert rig.shelf.writes - before <= 1
 
 

@@ -106,7 +106,7 @@ def test_outage_and_recharge(chemistry: Chemistry, voltage: float, low: float) -
     site.go(60.0)
     assert site.seen() is Phase.CHARGING
     assert site.board.string_charge[1] is None
-    site.go(30 * HOUR, 20.0)
+    site.go(24 * HOUR, 28.0)
     assert site.seen() is Phase.FLOATING
     assert site.board.string_charge[1:] == [100.0, 100.0]
     assert site.edges == [
@@ -127,7 +127,10 @@ def test_outage_is_seen_by_voltages_alone() -> None:
     assert site.seen() is Phase.DISCHARGING
     site.plant.mains = True
     site.go(HOUR, 10.0)
+    assert site.seen() is Phase.CHARGING
+    site.go(3 * HOUR, 20.0)
     assert site.seen() is Phase.FLOATING
+    assert site.plant.string(1).current < 6.0, "not before the charger holds the voltage"
     assert site.edges == [
         Edge.DISCHARGE_BEGAN,
         Edge.DISCHARGE_COUNTED,
@@ -180,7 +183,7 @@ def test_block_that_runs_away_is_cut_off_and_cools_down() -> None:
     assert site.plant.closed == [True, False]
     hottest = site.board.temperature[14]
     site.plant.run_away(14, 0.0)
-    site.go(10 * HOUR, 20.0)
+    site.go(10 * HOUR, 28.0)
     cooler = site.board.temperature[14]
     assert hottest is not None and cooler is not None and cooler < hottest
     assert not site.raised("thermal_runaway")

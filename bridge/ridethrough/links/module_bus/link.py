@@ -149,6 +149,10 @@ class ModuleBusLink(Link):
         self._boxes.switch(box, output, energised=energised)
         self._wake()
 
+    def set_fall_back(self, box: int, output: int, *, energised: bool) -> None:
+        """See `Bus`."""
+        self._boxes.fall_back(box, output, energised=energised)
+
     # How it is done
 
     def _wake(self) -> None:
@@ -332,6 +336,10 @@ class _ModuleBus:
     def switch(self, box: int, output: int, *, energised: bool) -> None:
         """See `Bus`."""
         self._link.set_output(box, output, energised=energised)
+
+    def fall_back(self, box: int, output: int, *, energised: bool) -> None:
+        """See `Bus`."""
+        self._link.set_fall_back(box, output, energised=energised)
 
 
 def _raise_one(scanning: asyncio.Future[None]) -> None:

@@ -12,6 +12,8 @@ CONTACTS = 4
 BROKEN, OUT_OF_RANGE = 0x01, 0x02
 EVERY = 4.0
 """Seconds after which a value is told although it has not changed."""
+FALL_BACK = 60
+"""Seconds after which a box that hears nothing sets its outputs by itself."""
 CURRENT_NOISE = 20
 """mA by which a current may differ from what was told."""
 
@@ -91,7 +93,7 @@ class Boxes:
     def __init__(self, count: int, safe: Mapping[int, Safe]) -> None:
         """No output is to stand in any way: it stays as it is."""
         self.count = count
-        self._safe = safe
+        self._safe = dict(safe)
         self._reports: dict[int, Report] = {}
         self._mask = [0] * (count + 1)
         self._state = [0] * (count + 1)
@@ -122,6 +124,13 @@ class Boxes:
         bit = 1 << output - 1
         self._mask[box] |= bit
         self._state[box] = self._state[box] | bit if energised else self._state[box] & ~bit
+
+    def fall_back(self, box: int, output: int, *, energised: bool) -> None:
+        """Have a box set an output like this when it hears nothing, unless that is configured for this output."""
+        safe, bit = self._safe.get(box, Safe(0, 0, FALL_BACK)), 1 << output - 1
+        if not safe.mask & bit:
+            self._safe[box] = Safe(safe.mask | bit, safe.state | (bit if energised else 0), safe.seconds)
+            self._safe_told.discard(box)
 
     def due(self, number: int) -> Question | None:
         """Give what a box has to be told before it is asked how it stands; None if nothing."""

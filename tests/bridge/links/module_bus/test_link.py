@@ -110,13 +110,16 @@ async def test_sensors_and_boxes(notebook: Notebook, running: Running) -> None:
         link.bus.switch(1, 3, energised=True)
         await until(lambda: box.points["output.3"])
         assert bus.boxes[1].safe == (2, 2, 90)
+        link.bus.fall_back(1, 4, energised=False)
+        link.bus.fall_back(1, 2, energised=False)
+        await until(lambda: bus.boxes[1].safe == (0b1010, 2, 90))
         bus.boxes[1].silent = True
         await until(lambda: box.conditions.get("communications_lost"))
         assert "output.3" in box.gone
         assert notebook.conditions["io_box_lost"] is True
         bus.boxes[1].silent, bus.boxes[1].outputs, bus.boxes[1].safe = False, 0, None
         await until(lambda: bus.boxes[1].outputs == 4)
-        await until(lambda: bus.boxes[1].safe == (2, 2, 90))
+        await until(lambda: bus.boxes[1].safe == (0b1010, 2, 90))
 
 
 @pytest.mark.parametrize("apart", [1, 8], ids=["slots of their own", "one slot"])
