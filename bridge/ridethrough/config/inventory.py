@@ -42,8 +42,10 @@ class Inventory:
         kind, hyphen, number = part.rpartition("-")
         if not (slash and hyphen and number and owner in self.kinds and kind in load_catalogue().kinds):
             return None
-        if owner in self.counts and number != ALL:
+        if owner in self.counts:
             count = self.counts[owner].get(kind, 0)
+            if number == ALL:
+                return kind if count else None
             return kind if number.isdecimal() and 1 <= int(number) <= count and number[0] != "0" else None
         return kind
 

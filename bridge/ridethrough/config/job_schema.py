@@ -46,7 +46,7 @@ AT_ONCE = "at once"
 _TIMINGS = (Timing.AFTER, Timing.EVERY, Timing.ON_BATTERY, Timing.REMAINING)
 _REPEATABLE = (Timing.ON_BATTERY, Timing.REMAINING)
 _WHEN = f"{AT_ONCE}, {{after: 5 min}}, {{every: 5 min}}, {{on_battery: 8 min}} or {{remaining: 30 min}}, the last two also with every: 30 s"
-_PATTERN = re.compile(r"\*|[a-z0-9][a-z0-9-]*(/(\*|[a-z0-9][a-z0-9_.-]*))?")
+_PATTERN = re.compile(r"\*|[a-z0-9][a-z0-9-]*(/(\*|[a-z0-9][a-z0-9_.-]*(-\*)?))?")
 _CONDITION = re.compile(r"\*|[a-z][A-Za-z0-9_.-]*")
 
 
@@ -116,7 +116,10 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[Tree], str]:
 _CAUSE: Callable[[Tree], Cause] = section(
     {
         vol.Required("device"): one_or_more(
-            _matching(_PATTERN, "the id of a device, like ups-1 or ups-1/outlet-2, '*' for every one, or ups-1/*")
+            _matching(
+                _PATTERN,
+                "the id of a device, like ups-1 or ups-1/outlet-2, '*' for every one, ups-1/* or ups-1/outlet-*",
+            )
         ),
         vol.Required("condition"): one_or_more(
             _matching(_CONDITION, "a condition, like on_battery, or '*' for all that are warnings or alarms")

@@ -117,7 +117,9 @@ def _is_for(job: JobConfig, device: str, condition: str, row: ConditionType, edg
 
 
 def _matches(pattern: str, device: str) -> bool:
-    return pattern in (ALL, device) or (pattern.endswith(f"/{ALL}") and device.startswith(pattern[: -len(ALL)]))
+    return pattern in (ALL, device) or (
+        pattern.endswith((f"/{ALL}", f"-{ALL}")) and device.startswith(pattern[: -len(ALL)])
+    )
 
 
 # In words

@@ -47,12 +47,19 @@ BRIDGE = "Bridge"
 """Where an event belongs to no device, it is the bridge's."""
 
 
-def sentence(event: Event, device: Device | None, catalogue: Catalogue) -> str:
-    """Say what happened: `Rack UPS: On battery: begun`.
+NUMBERED = frozenset({"battery_string", "battery_module", "current_sensor", "io_box"})
+"""Parts that are called by their numbers alone: which Block 17 is meant, only the name of its system tells."""
 
-    `device` is None where the event has none, or one that is gone; its identity stands for it then.
+
+def sentence(event: Event, device: Device | None, catalogue: Catalogue, whole: Device | None = None) -> str:
+    """Say what happened: `Rack UPS: On battery: begun`, `Battery room, Block 17: Block voltage too high: begun`.
+
+    `device` is None where the event has none, or one that is gone; its identity stands for it then. `whole` is what the
+    device belongs to.
     """
     owner = device.name if device is not None else event.device or BRIDGE
+    if device is not None and whole is not None and device.kind in NUMBERED:
+        owner = f"{whole.name}, {owner}"
     match event.kind:
         case EventKind.CONDITION:
             said = EDGES.get(event.edge, "{name}").replace("{name}", condition_name(event.key, device, catalogue))

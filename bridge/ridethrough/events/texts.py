@@ -85,7 +85,8 @@ class Texts:
         device = None if event.device is None else self._site.devices.get(event.device)
         match word:
             case "event":
-                return sentence(event, device, self._site.catalogue)
+                whole = None if device is None or not device.parent else self._site.devices.get(device.parent)
+                return sentence(event, device, self._site.catalogue, whole)
             case "condition":
                 return condition_name(event.key, device, self._site.catalogue)
             case "key":

@@ -63,7 +63,9 @@ def happened(occasion: Occasion, context: JobContext) -> str:
     event = occasion.event
     if event is None:
         return f"{context.bridge.name}: {occasion.origin}"
-    return sentence(event, context.device_of(occasion), context.site.catalogue)
+    device = context.device_of(occasion)
+    whole = None if device is None or not device.parent else context.site.devices.get(device.parent)
+    return sentence(event, device, context.site.catalogue, whole)
 
 
 def value(device: Device, key: str, context: JobContext) -> str:

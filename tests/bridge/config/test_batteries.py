@@ -336,6 +336,7 @@ jobs:
     - {id: a, on: {device: battery-1/battery_module-40, condition: module.voltage_high}, do: {log: "{module.voltage}"}}
     - {id: b, on: {device: battery-1/battery_string-1, condition: thermal_runaway}, do: {log: "{event}"}}
     - {id: c, on: {device: battery-1/*, condition: module.lost}, do: {log: "{battery-1:battery.voltage}"}}
+    - {id: e, on: {device: battery-1/battery_module-*, condition: module.impedance_high}, do: {log: "{id}"}}
     - id: d
       on: {device: battery-1, condition: general_alarm}
       do: {command: {device: battery-1, command: equalizing.pause}}
@@ -346,11 +347,24 @@ jobs:
     rows = [(event.device, event.condition) for event in listed(config)]
     assert ("battery-1/battery_module-40", "module.voltage_high") in rows
     assert ("battery-1/battery_module-*", "module.lost") in rows
+    assert [event.device for event in listed(config) if any(job.key == "e" for job in event.jobs)] == [
+        "battery-1/battery_module-40",
+        "battery-1/battery_module-*",
+    ]
     assert not any("io_box" in device for device, _ in inventory(config).matches("battery-1/*"))
 
 
 @pytest.mark.parametrize(
-    "part", ["battery_module-41", "battery_module-0", "battery_module-07", "battery_string-2", "io_box-1", "outlet-1"]
+    "part",
+    [
+        "battery_module-41",
+        "battery_module-0",
+        "battery_module-07",
+        "battery_string-2",
+        "io_box-1",
+        "outlet-1",
+        "io_box-*",
+    ],
 )
 def test_parts_that_there_are_not_cannot_be_named(tmp_path: Path, part: str) -> None:
     jobs = (

@@ -144,6 +144,22 @@ def test_a_part_without_the_value_has_that_of_its_ups(room: Room) -> None:
     assert room.say("{device} of {ups}: {ups.load}", on(OUTLET, "outlet_on")) == "NAS of Rack UPS: 33 %"
 
 
+def test_a_block_has_the_values_of_its_battery_system_and_never_old_ones(room: Room) -> None:
+    system, block = DeviceId("b1"), DeviceId("b1/17")
+    room.site.put(Device(system, "battery-1", "battery_system", "Battery room"))
+    room.site.put(Device(block, "battery-1/battery_module-17", "battery_module", "Block 17", parent=system))
+    room.site.lane(system, 5.0).post({"battery.voltage": 436.8})
+    lane = room.site.lane(block, 5.0)
+    lane.post({"module.voltage": 15.123})
+    text = "{device} ({id}): {module.voltage} of {battery.voltage}; {module.impedance}"
+    occasion = on(block, "module.voltage_high")
+    assert room.say(text, occasion) == "Block 17 (battery-1/battery_module-17): 15.123 V of 436.8 V; n/a"
+    # Of two battery rooms each has a block 17.
+    assert room.say("{event}", occasion) == "Battery room, Block 17: Block voltage too high: begun"
+    lane.lost()
+    assert room.say("{module.voltage}", occasion) == "n/a"
+
+
 def test_a_job_may_be_about_another_ups_than_the_device_of_its_event(room: Room) -> None:
     room.site.put(Device(DeviceId("u2"), "ups-2", "ups", "Other UPS"))
     room.lane.post({"battery.charge": 80.0})

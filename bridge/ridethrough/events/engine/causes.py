@@ -21,9 +21,12 @@ class Subject:
     """Key of the UPS that it is or belongs to."""
 
     def patterns(self) -> Iterator[str]:
-        """Give everything by which a cause may name it: its key, `*`, and `ups-1/*` for what it is below."""
+        """Give everything by which a cause may name it: its key, `*`, `ups-1/outlet-*`, and `ups-1/*` for what it is in."""
         yield self.key
         yield ANY
+        kind, _, number = self.key.rpartition("-")
+        if "/" in kind and "/" not in number:
+            yield f"{kind}-{ANY}"
         parts = self.key.split("/")
         below = ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
         for owner in dict.fromkeys((*below, *self.above)):

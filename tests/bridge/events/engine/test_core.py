@@ -258,6 +258,9 @@ def test_machines_are_woken_some_time_after_power_has_returned() -> None:
         ("ups-1/*", "ups-1", False),
         ("ups-1/*", "ups-10/outlet-2", False),
         ("ups-1/*", "ups-1/a/b", True),
+        ("ups-1/outlet-*", "ups-1/outlet-2", True),
+        ("ups-1/outlet-*", "ups-1/battery_module-2", False),
+        ("ups-1/outlet-*", "ups-1/outlet-2/a", False),
         ("ups-1/a/*", "ups-1/a/b", True),
     ],
 )
