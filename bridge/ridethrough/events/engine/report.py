@@ -98,7 +98,8 @@ class Report:
             "origin": occasion.origin,
             "step": step.key,
             "test": occasion.test,
-            "retry": occasion.retry,
+            # Also what was tried again while the bridge ran: whoever did not answer may have done it the first time.
+            "retry": occasion.retry or step.attempts > 1,
             "state": step.state.value,
         }
         if occasion.drill:

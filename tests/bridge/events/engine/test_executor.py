@@ -264,6 +264,26 @@ async def test_bridge_says_that_a_job_has_failed_until_the_same_one_works(path: 
         assert (events[-1]["test"], events[-1]["actor"]) == (True, "somebody")
 
 
+async def test_what_was_tried_again_is_marked_as_a_retry(path: Path) -> None:
+    """Whoever did not answer may have done it: a program may have been run twice, and the journal says so."""
+    tries: list[str] = []
+
+    def act(action: Action, occasion: Occasion) -> None:
+        tries.append(occasion.origin)
+        if len(tries) == 1:
+            raise ActionError("It has not answered. Nobody knows whether it does it.", again=True)
+
+    async with running(path, JobsConfig(jobs=(job("mail", Timing.AT_ONCE),)), Done(act=act)) as rig:
+        rig.power(on=False)
+        await rig.ended(StepState.DONE)
+        await idle(rig)
+        async with asyncio.timeout(5):
+            while not (events := [one for one in await rig.store.journal.after(0) if one.key == "job_done"]):
+                await asyncio.sleep(0.005)
+        assert len(tries) == 2
+        assert [event.details["retry"] for event in events] == [True]
+
+
 async def test_job_that_is_gone_has_failed_no_longer(path: Path) -> None:
     def act(action: Action, occasion: Occasion) -> None:
         raise ActionError("The agent does not answer.", again=True)
