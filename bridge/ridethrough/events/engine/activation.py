@@ -53,6 +53,8 @@ class Activation:
     """By key of job; every job that it has is in it."""
     confirmed: bool = True
     """False after a long absence until the device says that it is still so."""
+    repeated: frozenset[str] = frozenset()
+    """Jobs that may have been done for this event before the bridge was ended: it was told of before the journal was."""
 
     @property
     def place(self) -> Place:
@@ -67,6 +69,7 @@ class Activation:
             "at": self.at,
             "subject": self.subject.json(),
             "jobs": {key: [progress.count, progress.outage, progress.last] for key, progress in self.progress.items()},
+            **({"repeated": sorted(self.repeated)} if self.repeated else {}),
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class Activation:
             at=float(json["at"]),
             subject=Subject.of(json["subject"]),
             progress={key: Progress(int(count), *rest) for key, (count, *rest) in json["jobs"].items()},
+            repeated=frozenset(map(str, json.get("repeated", ()))),
         )
 
 

@@ -37,6 +37,8 @@ class Due:
     event: Event
     at: float
     """When it became due, in engine time."""
+    retry: bool = False
+    """Whether it may have been done for this event before."""
 
 
 class Engine:
@@ -60,6 +62,8 @@ class Engine:
         self._dead = 0
         """How many of them, about, are for events that are over."""
         self._order = itertools.count()
+        self._doubtful: dict[Place, frozenset[str]] = {}
+        """Where something went on that the journal had not heard of when the bridge was ended, and the jobs done for it."""
         self._dues: list[Due] = []
         self._changed: dict[str, None] = {}
         self._now = 0.0
@@ -150,12 +154,15 @@ class Engine:
         if known is not None and _same(known.event, event):
             self.number(event)
             return
-        self._end((device, condition, Edge.CLEARED if edge is Edge.RAISED else Edge.RAISED))
+        opposite = (device, condition, Edge.CLEARED if edge is Edge.RAISED else Edge.RAISED)
+        self._doubtful.pop(opposite, None)
+        self._end(opposite)
         self._end(place)
         jobs = self._causes.of(subject, condition, edge, event.severity)
         if not jobs and edge is Edge.CLEARED:
             return
-        activation = Activation(event, _number(event), now, subject, confirmed=confirmed)
+        repeated = self._doubtful.pop(place, frozenset())
+        activation = Activation(event, _number(event), now, subject, confirmed=confirmed, repeated=repeated)
         self._active[place] = activation
         for job in jobs:
             activation.progress[job.key] = Progress()
@@ -223,6 +230,10 @@ class Engine:
             # One that the journal could not be told of yet goes on all the same.
             told = activation.event.seq or starting
             if place[2] is Edge.RAISED and place not in found and told:
+                if not activation.event.seq:
+                    # The bridge was ended before the journal had it. Who raises it again may mean the same.
+                    done = (key for key, progress in activation.progress.items() if progress.count)
+                    self._doubtful[place] = frozenset(done)
                 self._end(place)
         for place, (event, subject, at) in found.items():
             known = self._active.get(place)
@@ -363,7 +374,8 @@ class Engine:
         if wait.job.when.timing is Timing.EVERY:
             due = max(due, activation.at + (count - 1) * max(1.0, wait.job.when.seconds))
         key = f"job:{wait.job.key}/{activation.number}/{count}"
-        self._dues.append(Due(key, wait.job, activation.event, due))
+        retry = count == 1 and wait.job.key in activation.repeated
+        self._dues.append(Due(key, wait.job, activation.event, due, retry))
         if wait.ups is not None:
             self._changed[f"{_OUTAGE}{wait.ups}"] = None
         self._look(wait)

@@ -491,7 +491,8 @@ class Keeper:
 
     def _step(self, due: Due, now: float) -> Step:
         behind = now - due.at
-        occasion = Occasion(f"job:{due.job.key}", due.event, late=behind if behind > LATE else 0.0)
+        late = behind if behind > LATE else 0.0
+        occasion = Occasion(f"job:{due.job.key}", due.event, retry=due.retry, late=late)
         return Step(due.key, due.job.action, occasion, self._timeline.stamp(due.at))
 
     async def _rest(self) -> None:

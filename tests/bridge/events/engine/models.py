@@ -57,6 +57,8 @@ class Bench:
     dues: list[tuple[float, str]] = field(default_factory=list)
     """(seconds after the start, job)."""
     keys: list[str] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
+    """Those of the keys that are marked as a retry."""
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.config)
@@ -100,6 +102,7 @@ class Bench:
                 self.memory[key] = text
         self.dues += [(round(self.now - START, 3), due.job.key) for due in dues]
         self.keys += [due.key for due in dues]
+        self.retries += [due.key for due in dues if due.retry]
 
     def restart(self, *, after: float = 0.0, away: bool = False, config: JobsConfig | None = None) -> None:
         """Forget everything but what is remembered, and go on so many seconds later."""

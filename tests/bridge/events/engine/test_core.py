@@ -17,6 +17,48 @@ def bench(*jobs: JobConfig, window: float = 120.0) -> Bench:
     return Bench(JobsConfig(jobs=jobs, outage_window=window))
 
 
+# Events that the journal had not heard of
+
+
+def told_of_before_the_journal_was(site: Bench) -> None:
+    """Raise an event that has no number yet, as where the journal takes its time."""
+    site.engine.happen(edge(0, site.now, raised=True), SUBJECT, site.now)
+    site.collect()
+
+
+def test_what_was_done_for_an_event_that_the_journal_never_heard_of_is_marked_when_it_comes_again() -> None:
+    site = bench(job("script", Timing.AT_ONCE, action=ACT), job("notice", Timing.AFTER, 300, action=ACT))
+    told_of_before_the_journal_was(site)
+    assert site.retries == []
+    # The bridge is killed; whoever raised it raises it again, and it may be the same or another.
+    site.restart(after=10)
+    site.condition("on_battery", raised=True)
+    site.wait(3600)
+    assert site.times("script") == [0, 10]
+    assert site.retries == ["job:script/1/1"], "what had not been done yet is done for the first time"
+
+
+def test_mark_of_a_doubtful_event_outlasts_another_restart() -> None:
+    site = bench(job("script", Timing.AFTER, 60, action=ACT))
+    told_of_before_the_journal_was(site)
+    site.wait(60)
+    site.restart(after=10)
+    site.condition("on_battery", raised=True)
+    site.restart(after=10)
+    site.wait(3600)
+    assert site.retries == ["job:script/1/1"]
+
+
+def test_doubt_ends_with_the_event() -> None:
+    site = bench(job("script", Timing.AT_ONCE, action=ACT))
+    told_of_before_the_journal_was(site)
+    site.restart(after=10)
+    site.condition("on_battery", raised=False)
+    site.condition("on_battery", raised=True)
+    assert site.times("script") == [0, 10]
+    assert site.retries == []
+
+
 # The five timings
 
 
