@@ -125,12 +125,12 @@ def test_syslog_hears_what_the_file_says_as_soon_as_it_is_there(
 
 
 @pytest.mark.usefixtures("own_log")
-def test_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "agent.log").mkdir()
     logs.set_up(Configuration(log=tmp_path / "agent.log"))
     LOGGER.warning("going on")
     _written()
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert "cannot be written" in said
     assert "going on" in said
 
