@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from ridethrough.config.battery import BatteryConfig, ContactConfig
+from ridethrough.config.battery import BatteryConfig, ContactConfig, reserved
 
 from .board import Findings
 from .changes import Changes
@@ -28,8 +28,6 @@ from .isolation import Boxes, Contacts
 from .layout import SYSTEM, Layout, string
 from .saved import JSON, flag, numbered, text
 
-OUTPUTS: Final = 4
-"""Of each box."""
 FOLLOWS: Final = 5.0
 """Seconds within which a relay, and the contact of its breaker, must follow."""
 ANSWERS: Final = 10.0
@@ -381,8 +379,7 @@ class Breakers:
 def _reserve(config: BatteryConfig, layout: Layout) -> Iterable[_Breaker]:
     kind = config.runaway.breakers
     numbers = {"none": range(0), "one": range(1), "each": range(1, layout.strings + 1)}[kind]
-    for index, number in enumerate(numbers):
-        box, output = index // OUTPUTS + 1, index % OUTPUTS + 1
+    for number, (box, output) in zip(numbers, reserved(len(numbers)), strict=True):
         boxes = config.boxes
         contact = boxes[box - 1].outputs.get(output, ContactConfig()) if box <= len(boxes) else ContactConfig()
         name = f"Battery breaker string {number}" if number else "Battery breaker"

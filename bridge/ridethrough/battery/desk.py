@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ridethrough.clock import Clock
-from ridethrough.config.battery import BatteryConfig
+from ridethrough.config.battery import OUTPUTS, BatteryConfig
 from ridethrough.site import Arguments, CommandError, CommandResult, Commands, DeviceId, Site
 
 from .board import Board, Findings, Phase
@@ -199,8 +199,8 @@ class Desk:
 
     def _switch(self, box: int, arguments: Arguments) -> CommandResult:
         output, on = int(arguments["number"]), bool(arguments["state"])
-        if output > len(_OUTPUTS):
-            raise CommandError("bad_argument", f"A box has outputs 1 to {len(_OUTPUTS)}.")
+        if output > OUTPUTS:
+            raise CommandError("bad_argument", f"A box has outputs 1 to {OUTPUTS}.")
         reserved = {*self._config.breakers, self._config.buzzer, self._config.relay}
         if (box, output) in reserved:
             raise CommandError("refused", f"Output {output} of box {box} is reserved; nobody may switch it by hand.")
@@ -225,9 +225,6 @@ class Desk:
     def _keep(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.utc().timestamp()
         self._must.keep("equaliser", self._must.equaliser.state(now, wall))
-
-
-_OUTPUTS = range(1, 5)
 
 
 def _later(_: int, __: Arguments) -> CommandResult:

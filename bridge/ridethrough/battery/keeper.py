@@ -94,10 +94,8 @@ class Keeper:
                 for key, state in site.conditions(identity).items()
                 if state.active
             ]
-            voltage, span = (
-                config.limits.voltage or usual_voltage(config.block),
-                range_of(config.equalising, config.block),
-            )
+            voltage = config.limits.voltage or usual_voltage(config.block)
+            span = range_of(config.equalising, config.block)
             for place, found in facts(config, voltage, span):
                 self._voice.certain(place, found)
         self.board = Board(self.layout)

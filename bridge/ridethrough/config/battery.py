@@ -248,9 +248,14 @@ class BatteryConfig(DeviceConfig):
 
     @property
     def breakers(self) -> tuple[tuple[int, int], ...]:
-        """Box and output of each breaker, counted on from box 1, output 1 (manual M:6268)."""
+        """Box and output of each breaker."""
         count = {"none": 0, "one": 1, "each": len(self.strings)}[self.runaway.breakers]
-        return tuple((index // OUTPUTS + 1, index % OUTPUTS + 1) for index in range(count))
+        return reserved(count)
+
+
+def reserved(count: int) -> tuple[tuple[int, int], ...]:
+    """Return box and output of so many breakers, counted on from box 1, output 1 (manual M:6268)."""
+    return tuple((index // OUTPUTS + 1, index % OUTPUTS + 1) for index in range(count))
 
 
 __all__ = [
@@ -274,4 +279,5 @@ __all__ = [
     "RunawayConfig",
     "SensorsConfig",
     "StringConfig",
+    "reserved",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import math
 
 from ridethrough.battery.board import Board, Findings, Phase
+from ridethrough.battery.chemistry import cells
 from ridethrough.battery.layout import SYSTEM, Layout, Place, block as block_place, string as string_place
 from ridethrough.config.battery import BlockConfig, EqualisingConfig
 
@@ -17,7 +18,7 @@ from .echo import Echo
 from .memory import dump, load, number_of
 from .notices import KEYS, Notices
 from .regulator import Regulator, limit_of
-from .working_range import cells_of, range_of
+from .working_range import range_of
 from .workings import PERIOD, Why, Workings
 
 ON_CHARGE = (Phase.FLOATING, Phase.CHARGING)
@@ -62,9 +63,9 @@ class Equaliser:
         self._enabled = config.enabled and span is not None
         self._patience = config.give_up_after * _DAY
         self._layout = layout
-        limit, cells = limit_of(block.capacity), cells_of(block)
+        limit, count = limit_of(block.capacity), cells(block)
         self._strings = [
-            Workings(members, Regulator(len(members), cells, limit), span)
+            Workings(members, Regulator(len(members), count, limit), span)
             for members in map(layout.members, range(1, layout.strings + 1))
         ]
         self._due = [-math.inf] * layout.strings

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
+from ridethrough.battery.chemistry import cells
 from ridethrough.config.battery import BlockConfig, EqualisingConfig
 
 
 class CellRange(NamedTuple):
     """What one cell has by its chemistry, V."""
 
-    nominal: float
     minimum: float
     maximum: float
 
@@ -17,9 +17,9 @@ class CellRange(NamedTuple):
 # lead floats at 2.23–2.30 V and rests at 2.13 V (IEEE 1188 §5), NiCd at 1.40–1.47 V and 1.30 V (IEC 60623), LFP is held
 # at 3.37–3.45 V, and below that its voltage says nothing of its charge.
 CELLS = {
-    "lead": CellRange(2.0, 2.10, 2.45),
-    "nicd": CellRange(1.2, 1.33, 1.60),
-    "lfp": CellRange(3.2, 3.33, 3.65),
+    "lead": CellRange(2.10, 2.45),
+    "nicd": CellRange(1.33, 1.60),
+    "lfp": CellRange(3.33, 3.65),
 }
 """By chemistry; of `other` nothing is known, so the range must be configured there."""
 
@@ -31,19 +31,13 @@ class Range(NamedTuple):
     maximum: float
 
 
-def cells_of(block: BlockConfig) -> int:
-    """Return how many cells one module looks after; 1 where the chemistry does not tell."""
-    cell = CELLS.get(block.chemistry)
-    return 1 if cell is None else max(1, round(block.voltage / cell.nominal))
-
-
 def usual_range(block: BlockConfig) -> Range | None:
     """Return the usual range of such blocks, None where none is known."""
     cell = CELLS.get(block.chemistry)
     if cell is None:
         return None
-    cells = cells_of(block)
-    return Range(round(cells * cell.minimum, 3), round(cells * cell.maximum, 3))
+    count = cells(block)
+    return Range(round(count * cell.minimum, 3), round(count * cell.maximum, 3))
 
 
 def range_of(config: EqualisingConfig, block: BlockConfig) -> Range | None:
@@ -54,4 +48,4 @@ def range_of(config: EqualisingConfig, block: BlockConfig) -> Range | None:
     return None if minimum is None or maximum is None or minimum >= maximum else Range(minimum, maximum)
 
 
-__all__ = ["CELLS", "CellRange", "Range", "cells_of", "range_of", "usual_range"]
+__all__ = ["CELLS", "CellRange", "Range", "range_of", "usual_range"]
